@@ -1,0 +1,117 @@
+"""When a check passes though some cases miss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.contract import Check, Objection, Outcome, Verdict
+from harness.statistics import proportion
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "pass_rate": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "a share above 0 and up to 1, such as 0.95"},
+        "population": {"enum": ["suite", "sample"], "description": "`suite` (these very cases) or `sample` (cases drawn from a wider world)"},
+        "confidence": {"type": "number", "minimum": 0.5, "exclusiveMaximum": 1, "description": "a number from 0.5 and below 1, such as 0.95"},
+    },
+    "required": ["pass_rate"],
+    "additionalProperties": False,
+}
+CONFIDENCE = 0.95
+
+
+def gate_faults(check: Check) -> Iterator[Objection]:
+    """A gate that no outcome could pass, or whose method does not fit the cases, is refused before anything runs."""
+    gate = check.options.get("gate")
+    if not gate:
+        return
+    if gate.get("population", "suite") == "suite":
+        if "confidence" in gate:
+            yield Objection(("gate", "confidence"), "gate", "a suite is all there is: nothing is estimated, and no confidence is owed", "remove it, or write `population: sample`")
+        return
+    threshold, confidence = gate["pass_rate"], gate.get("confidence", CONFIDENCE)
+    least = proportion.least_n(threshold, confidence)
+    if least is None:
+        yield Objection(("gate", "pass_rate"), "gate", "no number of cases can show a rate of 1", "write a rate below 1, or `population: suite`")
+    elif check.cases and len(check.cases) < least:
+        what = f"{len(check.cases)} cases can never show a rate of {threshold:g} with a confidence of {confidence:g}, even if all are met"
+        yield Objection(("gate", "pass_rate"), "gate", what, f"collect at least {least}")
+    if any(case.weight != 1 for case in check.cases):
+        yield Objection(("gate", "population"), "gate", "cases with weights are not a sample of equals", "remove the weights, or write `population: suite`")
+    if any(case.cluster for case in check.cases):
+        yield Objection(("gate", "population"), "gate", "cases in clusters tell less than as many independent ones: this bound would be too narrow", "remove the clusters, or write `population: suite`")
+
+
+def judge_suite(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
+    """Without a gate every case must be met."""
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    rate, n = _rate(check, outcomes), len(outcomes)
+    said = _said(counts, n)
+    if counts["missed"]:
+        return _suite("fail", rate, n, said)
+    if counts["error"] or counts["skipped"]:
+        return _suite("error" if counts["error"] else "inconclusive", rate, n, said)
+    return _suite("pass", rate, n, said)
+
+
+def judge_gate(check: Check, outcomes: Sequence[Outcome], gate: Mapping[str, Any]) -> Verdict:
+    if gate.get("population", "suite") == "sample":
+        return _judge_sample(outcomes, gate)
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    threshold, rate, n = gate["pass_rate"], _rate(check, outcomes), len(outcomes)
+    at_best = rate + _rate(check, outcomes, ("error", "skipped"))
+    said = f"{_said(counts, n)}; the gate asks for {threshold:g}"
+    if rate >= threshold and not counts["error"] and not counts["skipped"]:
+        return _suite("pass", rate, n, said)
+    if at_best < threshold:
+        return _suite("fail", rate, n, said)
+    return _suite("error" if counts["error"] else "inconclusive", rate, n, said)
+
+
+def _judge_sample(outcomes: Sequence[Outcome], gate: Mapping[str, Any]) -> Verdict:
+    """Pass where the exact lower bound reaches the rate, fail where the upper one stays below, else inconclusive."""
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    threshold, confidence = gate["pass_rate"], gate.get("confidence", CONFIDENCE)
+    k, n = counts["met"], counts["met"] + counts["missed"]
+    lacking = counts["error"] + counts["skipped"]
+    method = f"Clopper-Pearson, one-sided {confidence:.4g}"
+    if not n:
+        return Verdict(verdict="error" if counts["error"] else "inconclusive", reason=_said(counts, len(outcomes)), method=method)
+    low, high = proportion.clopper_pearson(k, n, confidence)
+    decision = proportion.decide(k, n, threshold, confidence)
+    said = f"{_said(counts, len(outcomes))}: between {low:.4f} and {high:.4f}; the gate asks for {threshold:g}"
+    if lacking:
+        # Even were all that is lacking met, it must still be shown to fail.
+        failed = proportion.decide(k + lacking, n + lacking, threshold, confidence) == "fail"
+        ruling: Any = "fail" if failed else "error" if counts["error"] else "inconclusive"
+        return Verdict(verdict=ruling, reason=said, estimate=k / n, interval=(low, high), method=method, n=n)
+    return Verdict(
+        verdict=decision,
+        reason=said,
+        estimate=k / n,
+        interval=(low, high),
+        p=proportion.p_at_least(k, n, threshold),
+        method=method,
+        n=n,
+        needed_n=proportion.deciding_n(k, n, threshold, confidence) if decision == "inconclusive" else None,
+    )
+
+
+def _suite(ruling: Any, rate: float, n: int, reason: str) -> Verdict:
+    return Verdict(verdict=ruling, reason=reason, estimate=rate, interval=(rate, rate), method="exact: the suite is the population", n=n)
+
+
+def _rate(check: Check, outcomes: Sequence[Outcome], words: Sequence[str] = ("met",)) -> float:
+    """The weighted share of outcomes that are one of these words."""
+    weights = {case.id: case.weight for case in check.cases}
+    if all(weight == 1 for weight in weights.values()):
+        return sum(outcome.outcome in words for outcome in outcomes) / len(outcomes)
+    return sum(weights[o.case] for o in outcomes if o.outcome in words) / sum(weights[o.case] for o in outcomes)
+
+
+def _said(counts: Mapping[str, int], n: int) -> str:
+    parts = [f"{counts['met']} of {n} cases met"]
+    parts += [f"{counts[word]} {said}" for word, said in (("error", "in error"), ("skipped", "skipped")) if counts[word]]
+    return ", ".join(parts)

@@ -1,0 +1,178 @@
+"""Measures cases in a process of their own: for a batch whose worker died, so that one case can't take others along.
+
+As a program it is the child: a request on standard input, a line on standard output for each step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.board import IDLE, OPENING, TOGETHER, Board, time_for
+from harness.contract import Check, Outcome, Plan, Setting
+
+TRIES = 2
+"""How often a batch may kill its process before anyone is blamed for it who may be innocent."""
+
+
+class Request(msgspec.Struct):
+    root: str
+    plan: str
+    check: int
+    batch: int
+    positions: list[int]
+    alone: bool
+
+
+class Stands(msgspec.Struct, tag_field="is", tag="stands"):
+    """The child's word of where it stands."""
+
+    position: int
+
+
+_Line = Stands | Outcome | Setting
+
+
+class Measured:
+    """What a process of its own made of some cases."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.settings: dict[str, Setting] = {}
+
+
+def measure_apart(root: Path, plan_file: Path, plan: Plan, index: int, batch: int, positions: Iterable[int]) -> Measured:
+    """An outcome for each position, whatever the cases do to the process that measures them."""
+    check = plan.checks[index]
+    measured = Measured()
+    left = list(positions)
+    alone, deaths = False, 0
+    while left:
+        request = Request(str(root), str(plan_file), index, batch, left, alone)
+        where, why = _one_process(request, check, measured)
+        done = {outcome.case for outcome in measured.outcomes}
+        left = [p for p in left if check.cases[p].id not in done]
+        if not left:
+            break
+        deaths += 1
+        if where in left:
+            measured.outcomes.append(lost(check, where, why))
+            left.remove(where)
+        elif where == TOGETHER and deaths >= TRIES:
+            alone = True
+        elif deaths >= TRIES:
+            what = "while the model was being opened" if where == OPENING else "before it took up a case"
+            measured.outcomes += [lost(check, p, f"{why} {what}, {deaths} times") for p in left]
+            break
+    return measured
+
+
+def lost(check: Check, position: int, why: str) -> Outcome:
+    return Outcome(case=check.cases[position].id, check=check.id, outcome="error", reason=why)
+
+
+def _one_process(request: Request, check: Check, measured: Measured) -> tuple[int, str]:
+    """Run one child as far as it comes; where it stood at its end, and how it ended."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "harness.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert child.stdin and child.stdout
+    stood, why = IDLE, ""
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(msgspec.json.encode(request))
+            child.stdin.close()
+        decoder = msgspec.json.Decoder(_Line)
+        pending = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            deadline = time.monotonic() + time_for(stood, check.timeout, check.batch)
+            while True:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    why = f"it took longer than its {check.timeout:g} s and had to be killed"
+                    break
+                data = os.read(child.stdout.fileno(), 1 << 16)
+                if not data:
+                    break
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    said = decoder.decode(line)
+                    if isinstance(said, Stands):
+                        stood = said.position
+                    elif isinstance(said, Setting):
+                        measured.settings[said.id] = said
+                    else:
+                        measured.outcomes.append(said)
+                        stood = IDLE
+                deadline = time.monotonic() + time_for(stood, check.timeout, check.batch)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.stdout.close()
+        code = child.wait()
+    return stood, why or died(code)
+
+
+def died(code: int | None) -> str:
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"its worker was killed by {signal.Signals(-code).name}"
+    return "its worker died" if code is None else f"its worker ended with exit status {code}"
+
+
+# ----------------------------------------------------------------------------------------- the child
+
+
+class _Telling(Board):
+    """A board that also says where the process stands."""
+
+    def __init__(self, tell: Any) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def show(self, check: int, position: int) -> None:
+        if position != IDLE:
+            self.tell(Stands(position))
+
+
+class _Sending(list[Outcome]):
+    def __init__(self, tell: Any) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def append(self, outcome: Outcome) -> None:
+        self.tell(outcome)
+
+
+def _main(argv: Sequence[str]) -> int:
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+
+    def tell(said: _Line) -> None:
+        out.write(msgspec.json.encode(said) + b"\n")
+        out.flush()
+
+    from harness.bench import Bench
+    from harness.store import Shelf
+
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    plan = msgspec.json.decode(Path(request.plan).read_bytes(), type=Plan)
+    bench = Bench(plan, Shelf(Path(request.root), lambda text: None), _Telling(tell))
+    bench.measure(request.check, request.batch, request.positions, _Sending(tell), alone=request.alone)
+    for setting in bench.settings.values():
+        tell(setting)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv))

@@ -1,0 +1,244 @@
+"""Where cases are measured: one bench a worker, each model opened once, answers computed in the plan's batches."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from harness import provenance, rooms
+from harness.board import IDLE, OPENING, TOGETHER, Board
+from harness.codec import digest_of, plain
+from harness.contract import Case, Check, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
+
+NUMERICS = "strict"
+
+_T = TypeVar("_T")
+
+
+class TimedOut(BaseException):
+    """Raised inside a case that outlasts its time; no `except Exception` of a model's can swallow it."""
+
+
+class _Opened(NamedTuple):
+    model: Model
+    setting: Setting
+
+
+class Bench:
+    def __init__(self, plan: Plan, site: Site, board: Board | None = None) -> None:
+        os.environ.setdefault("MLX_ENABLE_TF32", "0")
+        self.plan = plan
+        self.site = site
+        self.board = board or Board()
+        self.settings: dict[str, Setting] = {}
+        self._opened: dict[str, _Opened | str] = {}
+        self._kept: dict[Any, Any] = {}
+
+    def measure(self, index: int, batch: int, positions: Sequence[int], into: list[Outcome], *, alone: bool = False) -> None:
+        """Measure some cases of one batch, adding an outcome each to `into`.
+
+        Whichever are wanted, a model that answers a batch in one go is asked the whole batch, so that its answers are the
+        same to the bit. `alone` asks it one case at a time: for finding the case that kills.
+        """
+        check = self.plan.checks[index]
+        room = rooms.evaluator(check.kind)
+        _seed(check, batch)
+        desk = _Desk(self, index, check, batch, alone=alone)
+        with _alarm() as limit:
+            desk.limit = limit
+            for position in positions:
+                case = check.cases[position]
+                self.board.show(index, position)
+                desk.position, desk.shared = position, 0.0
+                begin = time.perf_counter()
+                try:
+                    limit(check.timeout)
+                    outcome = room.measure(check, case, desk)
+                    limit(0)
+                except TimedOut:
+                    outcome = _error(case, f"it took longer than its {check.timeout:g} s")
+                except NotPlain as error:
+                    outcome = _error(case, f"the answer is not plain data: {error}")
+                except Refused as error:
+                    outcome = _error(case, str(error))
+                except Exception as error:
+                    outcome = _error(case, explain(error))
+                finally:
+                    limit(0)
+                outcome.check = check.id
+                outcome.seconds = round(time.perf_counter() - begin - desk.shared + desk.share, 6)
+                outcome.by = desk.setting()
+                into.append(outcome)
+        self.board.show(-1, IDLE)
+
+    def opened(self, key: str, index: int) -> _Opened:
+        """The model, opened on first use and kept; one that can't be opened is asked for once."""
+        known = self._opened.get(key)
+        if known is None:
+            self.board.show(index, OPENING)
+            known = self._opened[key] = self._open(key)
+        if isinstance(known, str):
+            raise Refused(known)
+        return known
+
+    def _open(self, key: str) -> _Opened | str:
+        declared = self.plan.models[key]
+        try:
+            model = rooms.source(declared.how).open(declared.options, self.site)
+            facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
+        except Exception as error:
+            return f"the model `{declared.name}` can't be opened: {explain(error)}"
+        return _Opened(model, self.setting_of(key, facts))
+
+    def setting_of(self, model: str, facts: dict[str, Any]) -> Setting:
+        facts = {**facts, "numerics": NUMERICS, **provenance.backend(), **provenance.machine()}
+        setting = Setting(id=digest_of([model, facts])[7:19], model=model, facts=facts)
+        self.settings[setting.id] = setting
+        return setting
+
+    def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
+        made = self._kept.get((build, check.id), self)
+        if made is self:
+            made = self._kept[build, check.id] = build(check)
+        return made  # type: ignore[no-any-return]
+
+
+class _Desk:
+    """The bench, laid out for one batch."""
+
+    limit: Callable[[float], None]
+
+    def __init__(self, bench: Bench, index: int, check: Check, batch: int, *, alone: bool) -> None:
+        self.bench = bench
+        self.index = index
+        self.check = check
+        self.first = batch * check.batch
+        self.alone = alone
+        self.position = IDLE
+        self.shared = 0.0
+        """Seconds of the current case that were spent for the whole batch."""
+        self.share = 0.0
+        """Each case's share of what was spent for the whole batch."""
+        self._answers: list[Any] | None = None
+        self._model: Model | None = None
+
+    def _open(self) -> Model:
+        """The check's model; the time that opening it takes is no case's."""
+        begin = time.perf_counter()
+        self.limit(0)
+        self._model = self.bench.opened(self.check.model, self.index).model
+        self.bench.board.show(self.index, self.position)
+        self.limit(self.check.timeout)
+        self.shared += time.perf_counter() - begin
+        return self._model
+
+    def answer(self, case: Case) -> Any:
+        model = self._model or self._open()
+        if not model.together or self.alone:
+            given = _only(model.answer([Question(case.id, case.input)]))
+        else:
+            if self._answers is None:
+                self._answers = self._whole(model)
+            given = self._answers[self.position - self.first]
+        if isinstance(given, BaseException):
+            raise given
+        return plain(given)
+
+    def _whole(self, model: Model) -> list[Any]:
+        """The answers of the whole batch; where it can't be answered as one, each on its own."""
+        cases = self.check.cases[self.first : self.first + self.check.batch]
+        questions = [Question(case.id, case.input) for case in cases]
+        begin = time.perf_counter()
+        self.bench.board.show(self.index, TOGETHER)
+        self.limit(self.check.timeout * len(cases))
+        try:
+            answers = list(model.answer(questions))
+            if len(answers) != len(questions):
+                raise ValueError(f"the model gave {len(answers)} answers to {len(questions)} questions")
+        except Exception:
+            answers = [_tried(model, question) for question in questions]
+        spent = time.perf_counter() - begin
+        self.shared += spent
+        self.share = spent / len(cases)
+        self.bench.board.show(self.index, self.position)
+        self.limit(self.check.timeout)
+        return answers
+
+    def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
+        return self.bench.keep(build, check)
+
+    def setting(self) -> str:
+        opened = self.bench._opened.get(self.check.model)
+        return opened.setting.id if isinstance(opened, _Opened) else ""
+
+
+def _only(answers: Any) -> Any:
+    for answer in answers:
+        return answer
+    raise ValueError("the model gave no answer")
+
+
+def _tried(model: Model, question: Question) -> Any:
+    try:
+        return _only(model.answer([question]))
+    except Exception as error:
+        return error
+
+
+def _error(case: Case, reason: str) -> Outcome:
+    return Outcome(case=case.id, outcome="error", reason=reason)
+
+
+def explain(error: BaseException) -> str:
+    """An exception in one line, with the place it was raised."""
+    said = str(error).encode("utf-8", "replace").decode().strip().split("\n")[0][:500]
+    if isinstance(error, Refused):
+        return said
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
+
+
+def _seed(check: Check, batch: int) -> None:
+    """The same seed for the same batch, wherever and whenever it is measured; mlx keeps one a thread."""
+    seed = zlib.crc32(f"{check.id}\0{batch}".encode())
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed)
+    if (mlx := sys.modules.get("mlx.core")) is not None:
+        mlx.random.seed(seed)
+
+
+@contextmanager
+def _alarm() -> Iterator[Callable[[float], None]]:
+    """A function that sets the time after which TimedOut is raised here; 0 takes it back.
+
+    It stops what runs Python; a hang in native code is the controller's to end, with the whole worker.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield lambda seconds: None
+        return
+
+    def ring(number: int, frame: object) -> NoReturn:
+        raise TimedOut
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        yield lambda seconds: _set_timer(seconds)
+    finally:
+        _set_timer(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _set_timer(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds)

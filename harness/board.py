@@ -1,0 +1,62 @@
+"""What a worker is doing right now, in 32 bytes of shared memory that outlive it.
+
+The worker writes where it stands before it takes up a case; if it dies, the controller reads which case it died on.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+_FORM = struct.Struct("<qqqd")
+IDLE, OPENING, TOGETHER = -1, -2, -3
+"""Positions that are no case: doing nothing, opening a model, answering a whole batch in one go."""
+
+
+OPENING_TIME = 3600.0
+"""Seconds that opening a model may take: building one, or waiting for another process to, is not answering."""
+GRACE = 5.0
+"""Seconds a process gets, beyond its time, to notice by itself that the time is over."""
+
+
+class Doing(NamedTuple):
+    pid: int
+    check: int
+    position: int
+    since: float
+    """On the monotonic clock."""
+
+
+def time_for(position: int, timeout: float, batch: int) -> float:
+    """How long a process may stand at a position before it is ended from outside."""
+    if position == OPENING:
+        return OPENING_TIME
+    return timeout * (batch if position in (TOGETHER, IDLE) else 1) + GRACE
+
+
+class Board:
+    """A worker's side."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._pid = os.getpid()
+        if path is None:
+            self._memory: bytearray | mmap.mmap = bytearray(_FORM.size)
+            return
+        with path.open("w+b") as file:
+            file.write(_FORM.pack(self._pid, -1, IDLE, time.monotonic()))
+            file.flush()
+            self._memory = mmap.mmap(file.fileno(), _FORM.size)
+
+    def show(self, check: int, position: int) -> None:
+        _FORM.pack_into(self._memory, 0, self._pid, check, position, time.monotonic())
+
+
+def read_board(path: Path) -> Doing | None:
+    try:
+        return Doing(*_FORM.unpack(path.read_bytes()))
+    except (OSError, struct.error):
+        return None

@@ -1,0 +1,194 @@
+"""Outcomes to verdicts, verdicts to a certificate: pure functions of plan.json and outcomes.jsonl."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from harness import rooms
+from harness.contract import (
+    Blocker,
+    Certificate,
+    Check,
+    CheckResult,
+    CriterionResult,
+    Outcome,
+    Plan,
+    Ruling,
+    RunFacts,
+    Status,
+    Tally,
+    Verdict,
+)
+from harness.ledger import Record
+
+_WORST: Sequence[Ruling] = ("error", "fail", "inconclusive", "unsupported", "pass")
+
+
+def judge(check: Check, found: Mapping[str, Outcome]) -> CheckResult:
+    """The verdict of a check on what was measured of it. Nothing passes here by accident or by omission."""
+    outcomes = [found[case.id] for case in check.cases if case.id in found]
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    verdict = _guarded(check, outcomes)
+    return CheckResult(
+        id=check.id,
+        name=check.name,
+        kind=check.kind,
+        model=check.model or None,
+        planned=len(check.cases),
+        outcomes=Tally(**{word: counts[word] for word in Tally.__struct_fields__}),
+        at=check.at,
+        seconds=round(sum(outcome.seconds for outcome in outcomes), 6),
+        **msgspec.structs.asdict(verdict),
+    )
+
+
+def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
+    missing = len(check.cases) - len(outcomes)
+    if not outcomes:
+        return Verdict(verdict="inconclusive", reason="no case was measured")
+    if all(outcome.outcome == "skipped" for outcome in outcomes):
+        return Verdict(verdict="inconclusive", reason="every case was skipped")
+    try:
+        verdict = rooms.evaluator(check.kind).judge(check, outcomes)
+    except Exception as error:
+        return Verdict(verdict="error", reason=f"the judge failed: {type(error).__name__}: {error}")
+    numbers = [verdict.estimate, verdict.p, *(verdict.interval or ())]
+    if any(number is not None and not math.isfinite(number) for number in numbers):
+        return Verdict(verdict="error", reason="the judge's figures are not finite")
+    if missing and (verdict.verdict == "pass" or rooms.gated(check)):
+        reason = f"{missing} of {len(check.cases)} cases have no outcome"
+        return msgspec.structs.replace(verdict, verdict="inconclusive", reason=reason, needed_n=None, advice="measure every case")
+    if verdict.verdict == "pass" and (verdict.estimate is None or verdict.interval is None or verdict.n < 1):
+        return Verdict(verdict="error", reason="the judge passed it without an estimate, an interval and an n")
+    return verdict
+
+
+def certify(plan: Plan, record: Record, digests: Mapping[str, str], results: Sequence[CheckResult] | None = None) -> Certificate:
+    """The certificate of a run; `results` may carry verdicts that were computed already."""
+    if results is None:
+        results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
+    by_id = {result.id: result for result in results}
+    criteria = _criteria(plan, by_id)
+    status, reason = _status(plan, record, results, criteria)
+    passed = sum(criterion.verdict == "pass" for criterion in criteria)
+    return Certificate(
+        schema=Certificate.SCHEMA,
+        status=status,
+        reason=reason,
+        run=_run(plan, record, results),
+        checks=tuple(results),
+        criteria=criteria,
+        blockers=tuple(_blocker(result) for result in results if result.verdict in ("fail", "error")),
+        recommendations=tuple(dict.fromkeys(_recommendations(results))),
+        score=round(100 * passed / len(criteria), 1) if criteria else 0.0,
+        expires=_expires(plan, record) if status == "certified" else None,
+        notes=(*plan.notes, *(remark.text for remark in record.remarks)),
+        provenance=_provenance(plan, record, digests),
+    )
+
+
+def _criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:
+    """The criteria as declared; where a run declares none, each check is one."""
+    if not plan.criteria:
+        return tuple(CriterionResult(id=r.name, why="", needs=(r.id,), verdict=r.verdict, at=r.at) for r in results.values())
+    return tuple(CriterionResult(id=c.id, why=c.why, needs=c.needs, verdict=_worst([results[need].verdict for need in c.needs]), at=c.at) for c in plan.criteria)
+
+
+def _worst(rulings: Sequence[Ruling]) -> Ruling:
+    return min(rulings, key=_WORST.index)
+
+
+def _status(plan: Plan, record: Record, results: Sequence[CheckResult], criteria: Sequence[CriterionResult]) -> tuple[Status, str]:
+    """Incomplete outranks everything: what was not measured can't be vouched for, nor fully blamed."""
+    planned, measured = plan.cases(), sum(result.outcomes.total() for result in results)
+    void = [remark.text for remark in record.remarks if remark.voids]
+    if not results or not planned:
+        return "incomplete", "there was nothing to measure"
+    if record.end is None:
+        return "incomplete", f"the run did not finish: {measured} of {planned} cases have an outcome"
+    if measured < planned:
+        why = f" ({record.end.stopped})" if record.end.stopped else ""
+        return "incomplete", f"{planned - measured} of {planned} cases have no outcome{why}"
+    if record.end.stopped:
+        return "incomplete", record.end.stopped
+    if void:
+        return "incomplete", void[0]
+    unsteady = [key for key, digests in _digests(record).items() if key and len(digests) > 1]
+    if unsteady:
+        return "incomplete", f"the model {unsteady[0]} was not the same throughout the run"
+    bad = [result for result in results if result.verdict in ("fail", "error")]
+    if bad:
+        return "blocked", f"{_count(len(bad), 'check')} of {len(results)} did not pass: {', '.join(r.name for r in bad[:5])}"
+    open_ = [result for result in results if result.verdict == "inconclusive"]
+    if open_:
+        return "inconclusive", f"{_count(len(open_), 'check')} of {len(results)} could not be decided: {', '.join(r.name for r in open_[:5])}"
+    unheard = [criterion for criterion in criteria if criterion.verdict != "pass"]
+    if unheard:
+        return "inconclusive", f"{unheard[0].id} stands on a check that can't be measured here"
+    return "certified", f"{'all ' * (len(results) > 1)}{_count(len(results), 'check')} passed on {_count(planned, 'case')}"
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}{'s' * (n != 1)}"
+
+
+def _run(plan: Plan, record: Record, results: Sequence[CheckResult]) -> RunFacts:
+    begin, end = record.begin, record.end
+    return RunFacts(
+        id=begin.run if begin else "",
+        started=begin.started if begin else "",
+        finished=end.finished if end else None,
+        seconds=end.seconds if end else None,
+        hallmark=plan.hallmark,
+        planned=plan.cases(),
+        measured=sum(result.outcomes.total() for result in results),
+        stopped=end.stopped if end else None,
+    )
+
+
+def _blocker(result: CheckResult) -> Blocker:
+    return Blocker(check=result.id, reason=result.reason, at=result.at, reproduce=f"hallmark run {shlex.quote(result.id)}")
+
+
+def _recommendations(results: Sequence[CheckResult]) -> list[str]:
+    said = []
+    for result in results:
+        if result.verdict == "inconclusive" and result.needed_n:
+            more = result.needed_n - result.n
+            said.append(f"{result.name}: collect {more} more cases ({result.needed_n} in all): that many would decide it, if things go on as they went")
+        elif result.advice:
+            said.append(f"{result.name}: {result.advice}")
+    return said
+
+
+def _expires(plan: Plan, record: Record) -> str | None:
+    spans = [spec.expires for spec in plan.specs if spec.expires is not None]
+    if not spans or record.end is None:
+        return None
+    return (datetime.fromisoformat(record.end.finished) + timedelta(seconds=min(spans))).isoformat()
+
+
+def _digests(record: Record) -> dict[str, list[str]]:
+    """The digests that each model answered under: one, unless it changed."""
+    found: dict[str, set[str]] = {}
+    for setting in record.settings.values():
+        found.setdefault(setting.model, set()).add(setting.facts.get("digest", ""))
+    return {key: sorted(digests) for key, digests in found.items()}
+
+
+def _provenance(plan: Plan, record: Record, digests: Mapping[str, str]) -> dict[str, Any]:
+    found = _digests(record)
+    return {
+        "record": dict(digests),
+        "files": plan.files,
+        "models": {key: {"how": model.how, "recipe": model.recipe, "digests": found.get(key, [])} for key, model in plan.models.items()},
+        "settings": [{"id": setting.id, "model": setting.model, **setting.facts} for setting in record.settings.values()],
+        "machine": record.begin.machine if record.begin else {},
+    }

@@ -1,0 +1,342 @@
+"""The `hallmark` command. Each verb is a function; nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import __version__
+
+if TYPE_CHECKING:
+    from harness.contract import Declared, Plan
+    from harness.store import Shelf
+
+USAGE = 4
+NOTHING = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    from harness.spec.faults import SpecFaults, visible
+
+    parser = _parser()
+    given, rest = parser.parse_known_args(argv)
+    if rest and given.verb != "run":
+        parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    try:
+        return int(given.act(given, rest))
+    except SpecFaults as faults:
+        print(faults, file=sys.stderr)
+        print(faults.args[0], file=sys.stderr)
+        return USAGE
+    except Mistake as mistake:
+        print(f"hallmark: {visible(str(mistake))}", file=sys.stderr)
+        return mistake.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 2
+
+
+class Mistake(Exception):
+    """The user's, told in one line."""
+
+    def __init__(self, said: str, status: int = USAGE) -> None:
+        super().__init__(said)
+        self.status = status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="hallmark",
+        description="Certifies MLX-backed models: YAML in, pytest in parallel, a certificate out.",
+        epilog="Exit status of run: 0 certified, 1 blocked, 2 interrupted or incomplete, 3 internal error, "
+        "4 a spec or usage fault, 5 nothing selected, 6 inconclusive.",
+    )
+    parser.add_argument("--version", action="version", version=f"hallmark {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    def verb(name: str, act: Callable[[argparse.Namespace, list[str]], int], about: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=about, description=about)
+        made.set_defaults(act=act)
+        return made
+
+    def paths(made: argparse.ArgumentParser) -> None:
+        made.add_argument("paths", nargs="*", default=["specs"], metavar="PATH", help="spec files, or folders of them (default: specs)")
+
+    run = verb("run", _run, "Measure, judge and certify: pytest over the specs, on all cores. Other options go to pytest.")
+    run.add_argument("paths", nargs="*", default=["specs"], metavar="PATH", help="spec files, folders, or ids of checks and cases")
+    run.add_argument("-n", metavar="N", default="auto", help="workers: a number, or auto (default), or 0 for none")
+    paths(verb("validate", _validate, "Read the specs strictly and say everything that is wrong with them."))
+    paths(verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time."))
+    for name, act, about in (
+        ("report", _report, "Write a run's reports anew from its record."),
+        ("verify", _verify, "Recompute a run's certificate from its record, without the models."),
+    ):
+        verb(name, act, about).add_argument("run", nargs="?", default="runs/latest", metavar="RUN", help="a run folder (default: runs/latest)")
+    init = verb("init", _init, "Start a project: a spec and its cases, ready to run.")
+    init.add_argument("folder", metavar="DIR")
+    models = verb("models", _models, "List the models that specs declare, or build them.")
+    models.add_argument("what", choices=["list", "build"])
+    paths(models)
+    schema = verb("schema", _schema, "Print the JSON Schema of specs, for editors.")
+    schema.add_argument("name", nargs="?", choices=["spec", "case", "outcome", "certificate"], default="spec")
+    schema.add_argument("--write", action="store_true", help="write all of them to harness/schema in this checkout")
+    verb("doctor", _doctor, "Say what is installed here and what this machine can measure.")
+    return parser
+
+
+# ----------------------------------------------------------------------------------------------- run
+
+
+def _run(given: argparse.Namespace, rest: list[str]) -> int:
+    import pytest
+
+    from harness.spec.places import find_root
+
+    stray = [arg for arg in rest if not arg.startswith("-") and not _follows_option(arg, rest)]
+    _specs([path for path in [*given.paths, *stray] if "::" not in path])
+    workers = [] if any(arg.startswith(("-n", "--numprocesses")) for arg in rest) else ["-n", given.n]
+    root = find_root(Path.cwd())
+    quiet = ["--no-header", "-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main([*given.paths, *workers, *quiet, f"--rootdir={root}", *rest]))
+
+
+def _follows_option(arg: str, rest: list[str]) -> bool:
+    index = rest.index(arg)
+    return index > 0 and rest[index - 1].startswith("-")
+
+
+def _specs(paths: list[str], *, strict: bool = True) -> list[Path]:
+    """The specs at these paths; a mistake where there are none."""
+    from harness.spec.places import find_specs
+
+    for path in paths:
+        if not Path(path).exists():
+            raise Mistake(f"there is no `{path}` here; name a spec file or a folder of specs")
+    found = find_specs([Path(path) for path in paths], strict=strict)
+    if paths and not found:
+        raise Mistake(f"there is no spec in {', '.join(paths)}: a spec is a .yaml file that starts with `hallmark: 1`", NOTHING)
+    return found
+
+
+def _read(given: argparse.Namespace) -> tuple[Plan, Shelf]:
+    from harness.spec.memory import read_plan
+    from harness.spec.places import find_root
+    from harness.store import Shelf
+
+    shelf = Shelf(find_root(Path.cwd()), lambda text: print(text, file=sys.stderr, flush=True))
+    return read_plan(_specs(given.paths), shelf), shelf
+
+
+def _validate(given: argparse.Namespace, rest: list[str]) -> int:
+    plan, _ = _read(given)
+    print(f"{_count(len(plan.specs), 'spec')}, {_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}: no fault")
+    for note in plan.notes:
+        print(f"note: {note}")
+    return 0
+
+
+def _show_plan(given: argparse.Namespace, rest: list[str]) -> int:
+    from harness import rooms
+
+    plan, shelf = _read(given)
+    last = _last_times(shelf.root)
+    for spec in plan.specs:
+        print(f"{spec.path}  {spec.name}{f': {spec.about}' if spec.about else ''}")
+        models = {key: m for key, m in plan.models.items() if key.startswith(f"{spec.path}::")}
+        for model in models.values():
+            kept = rooms.optional(rooms.source(model.how), "kept", model.options, shelf)
+            print(f"  model  {model.name:<24} {model.how:<10} {_KEPT[kept]}")
+        for check in plan.checks:
+            if check.id.startswith(f"{spec.path}::"):
+                took = f", {last[check.id]:.1f} s last time" if check.id in last else ""
+                batches = f" in {_count(check.batches(), 'batch', 'batches')}"
+                print(f"  check  {check.name:<24} {check.kind:<10} {_count(len(check.cases), 'case')}{batches}{took}")
+    print(f"{_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}")
+    for note in plan.notes:
+        print(f"note: {note}")
+    return 0
+
+
+_KEPT = {True: "built", False: "to be built", None: "nothing to build"}
+
+
+def _last_times(root: Path) -> dict[str, float]:
+    """How long each check took in the newest run, where there is one."""
+    import msgspec
+
+    from harness.contract import Certificate
+
+    try:
+        certificate = msgspec.json.decode((root / "runs" / "latest" / "certificate.json").read_bytes(), type=Certificate)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {result.id: result.seconds for result in certificate.checks}
+
+
+def _count(n: int, word: str, words: str | None = None) -> str:
+    return f"{n:,} {word if n == 1 else words or word + 's'}"
+
+
+# ---------------------------------------------------------------------------------------------- runs
+
+
+def _report(given: argparse.Namespace, rest: list[str]) -> int:
+    from harness.pages import NotARun, read_run, tell
+
+    folder = Path(given.run)
+    try:
+        for path in tell(read_run(folder), folder):
+            print(path)
+    except NotARun as error:
+        raise Mistake(str(error)) from None
+    except OSError as error:
+        raise Mistake(f"{error.filename or folder} can't be written: {error.strerror}") from None
+    return 0
+
+
+def _verify(given: argparse.Namespace, rest: list[str]) -> int:
+    from harness.contract import EXIT
+    from harness.pages import read_run
+    from harness.spec.faults import visible
+    from harness.verify import problems
+
+    folder = Path(given.run)
+    found = problems(folder)
+    for problem in found:
+        print(f"refused: {visible(problem)}", file=sys.stderr)
+    if found:
+        return 1
+    certificate = read_run(folder).certificate
+    print(f"verified: {certificate.status}: {certificate.reason}")
+    return EXIT[certificate.status]
+
+
+# ---------------------------------------------------------------------------------------- the others
+
+_SPEC = """\
+# yaml-language-server: $schema=spec.schema.json
+hallmark: 1
+name: {name}
+about: what this model must do
+
+models:
+  parrot: {{echo: {{}}}}                # answers what it is asked: put your model here
+  # saved: {{replay: answers.jsonl}}   # or certify answers that you already have
+
+checks:
+  - name: repeats
+    kind: golden
+    model: parrot
+    cases: ../golden/cases.jsonl
+    compare: normalised
+"""
+_CASES = """\
+{"id": "greeting", "input": "Good morning!", "expect": "good morning"}
+{"id": "farewell", "input": "See you.", "expect": "see you"}
+"""
+
+
+def _init(given: argparse.Namespace, rest: list[str]) -> int:
+    import re
+
+    from harness.codec import to_pretty_json
+    from harness.spec.envelope import spec_schema
+
+    folder = Path(given.folder)
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.absolute().name).lstrip(".-") or "project"
+    files = {
+        f"specs/{name}.yaml": _SPEC.format(name=name).encode(),
+        "specs/spec.schema.json": to_pretty_json(spec_schema()),
+        "golden/cases.jsonl": _CASES.encode(),
+    }
+    if taken := [path for path in files if (folder / path).exists()]:
+        raise Mistake(f"{folder / taken[0]} is there already; nothing was written")
+    try:
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+            print(folder / path)
+    except OSError as error:
+        raise Mistake(f"{error.filename} can't be written: {error.strerror}") from None
+    print(f"next: cd {folder} && hallmark run specs")
+    return 0
+
+
+def _models(given: argparse.Namespace, rest: list[str]) -> int:
+    from harness import rooms
+
+    plan, shelf = _read(given)
+    done: set[str] = set()
+    for key, model in plan.models.items():
+        kept = rooms.optional(rooms.source(model.how), "kept", model.options, shelf)
+        if given.what == "list":
+            print(f"{key:<40} {model.how:<10} {_KEPT[kept]:<18} {model.recipe[:19]}")
+        elif model.recipe not in done:
+            done.add(model.recipe)
+            _build(key, model, shelf)
+    return 0
+
+
+def _build(key: str, model: Declared, shelf: Shelf) -> None:
+    """Open a model, which builds it if need be."""
+    from harness import rooms
+    from harness.bench import explain
+
+    os.environ.setdefault("MLX_ENABLE_TF32", "0")
+    if rooms.optional(rooms.source(model.how), "kept", model.options, shelf) is not False:
+        print(f"{key}: nothing to build")
+        return
+    try:
+        opened = rooms.source(model.how).open(model.options, shelf)
+    except Exception as error:
+        raise Mistake(f"{key} can't be built: {explain(error)}", 1) from None
+    print(f"{key}: built, {opened.digest}")
+
+
+def _schema(given: argparse.Namespace, rest: list[str]) -> int:
+    from harness.codec import to_pretty_json
+    from harness.schemas import FOLDER, SCHEMAS
+
+    if not given.write:
+        sys.stdout.write(to_pretty_json(SCHEMAS[given.name]()).decode())
+        return 0
+    for name, make in SCHEMAS.items():
+        path = FOLDER / f"{name}.json"
+        path.write_bytes(to_pretty_json(make()))
+        print(path)
+    return 0
+
+
+def _doctor(given: argparse.Namespace, rest: list[str]) -> int:
+    import importlib
+
+    from harness import provenance, rooms
+
+    os.environ.setdefault("MLX_ENABLE_TF32", "0")
+    facts = dict(provenance.machine())
+    try:
+        importlib.import_module("mlx.core").eval(importlib.import_module("mlx.core").ones(1))
+        facts |= provenance.backend()
+    except Exception as error:
+        facts["mlx"] = f"not usable here ({error}); on Linux install mlx-hallmark[mlx], or [cuda12] or [cuda13]"
+    for group, word in ((rooms.EVALUATORS, "kinds"), (rooms.SOURCES, "sources"), (rooms.REPORTS, "reports")):
+        facts[word] = rooms.names(group)
+    for name, fact in facts.items():
+        print(f"{name:<14} {', '.join(map(str, fact)) if isinstance(fact, list) else fact}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""One codec for everything that crosses a process or reaches a file: plain JSON values, one spelling, one digest."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.contract import NotPlain
+
+DEPTH = 64
+_BIG = 2**63
+_QUIET = frozenset({bool, type(None)})
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON values, or NotPlain with the path to what is not: an answer either crosses whole or errs."""
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _text(value, "$")
+    if kind in _QUIET:
+        return value
+    return _plain(value, "$", 0)
+
+
+def _plain(value: Any, path: str, depth: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        return _text(value, path)
+    if kind in _QUIET:
+        return value
+    if kind is int:
+        if not -_BIG <= value < _BIG:
+            raise NotPlain(f"the whole number at {path} does not fit in 64 bits")
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise NotPlain(f"{value} at {path}")
+        return value
+    if depth >= DEPTH:
+        raise NotPlain(f"nested more than {DEPTH} deep at {path}")
+    if isinstance(value, dict):
+        for key in value:
+            if type(key) is not str:
+                raise NotPlain(f"a key at {path} is a {type(key).__name__}, not text")
+        return {_text(key, path): _plain(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    raise NotPlain(f"a {type(value).__module__}.{type(value).__qualname__} at {path}")
+
+
+def _text(value: str, path: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise NotPlain(f"a lone surrogate at {path}, character {error.start}") from None
+    return value
+
+
+_json = msgspec.json.Encoder(order="deterministic")
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON; the same value always gives the same bytes."""
+    return _json.encode(value)
+
+
+def to_pretty_json(value: Any) -> bytes:
+    return msgspec.json.format(_json.encode(value), indent=2) + b"\n"
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    return digest(to_json(value))
+
+
+def digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""One run, as its controller sees it: a folder, a ledger, verdicts as checks complete, a certificate at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import provenance, rooms
+from harness.certify import judge
+from harness.codec import digest, digest_of_file, to_json
+from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
+from harness.ledger import FILE as OUTCOMES
+from harness.ledger import Begin, End, Ledger, Remark
+from harness.pages import CERTIFICATE, PLAN, Run, tell_one
+from harness.store import point_at, write_whole
+
+
+class CannotWrite(Exception):
+    """The run folder can't be written: said before any model is opened."""
+
+
+class Conductor:
+    def __init__(self, plan: Plan, root: Path, runs: Path) -> None:
+        self.plan = plan
+        self.root = root
+        self.started = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self.id = f"{self.started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.folder = runs / self.id
+        self.boards = self.folder / ".boards"
+        data = to_json(plan)
+        try:
+            self.boards.mkdir(parents=True)
+            write_whole(self.folder / PLAN, data)
+            self.ledger = Ledger(self.folder / OUTCOMES)
+        except OSError as error:
+            raise CannotWrite(f"the run folder {self.folder} can't be written: {error.strerror}") from None
+        self.ledger.append([Begin(run=self.id, started=self.started.isoformat(timespec="seconds"), plan=digest(data), machine=provenance.machine())])
+        self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
+        self.results: dict[int, CheckResult] = {}
+        self._settings: set[str] = set()
+        self._remarks: set[str] = set()
+        self.untold: list[str] = []
+        """Reports that failed: the record and the certificate stand without them."""
+
+    def record(self, index: int, outcomes: Iterable[Outcome], settings: Iterable[Setting]) -> list[Outcome]:
+        """Write down what was measured of a check; returns what had not been known."""
+        found = self.found[index]
+        fresh = [outcome for outcome in outcomes if outcome.case not in found]
+        found.update((outcome.case, outcome) for outcome in fresh)
+        unknown = [setting for setting in settings if setting.id not in self._settings]
+        self._settings.update(setting.id for setting in unknown)
+        self.ledger.append([*unknown, *fresh])
+        return fresh
+
+    def complete(self, index: int) -> bool:
+        return len(self.found[index]) == len(self.plan.checks[index].cases)
+
+    def judged(self, index: int) -> CheckResult:
+        """The verdict of a check, on what is known of it now; final once it is complete."""
+        known = self.results.get(index)
+        if known is None:
+            known = judge(self.plan.checks[index], self.found[index])
+            if self.complete(index):
+                self.results[index] = known
+        return known
+
+    def remark(self, text: str, *, voids: bool = False) -> None:
+        if text not in self._remarks:
+            self._remarks.add(text)
+            self.ledger.append([Remark(text=text, voids=voids)])
+
+    def finish(self, stopped: str | None) -> Certificate:
+        """Close the record, certify it and tell it in every format; `runs/latest` then points here."""
+        self._look_for_edits()
+        seconds = round(time.monotonic() - self._clock, 3)
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        self.ledger.append([End(finished=finished, seconds=seconds, stopped=stopped)])
+        self.ledger.close()
+        shutil.rmtree(self.boards, ignore_errors=True)
+        run = Run((self.folder / PLAN).read_bytes(), (self.folder / OUTCOMES).read_bytes(), [self.judged(i) for i in range(len(self.plan.checks))])
+        write_whole(self.folder / CERTIFICATE, run.certificate_data)
+        for name in rooms.names(rooms.REPORTS):
+            try:
+                tell_one(run, self.folder, name)
+            except Exception as error:
+                self.untold.append(f"the {name} report could not be written: {type(error).__name__}: {error}")
+        with contextlib.suppress(OSError):
+            point_at(self.folder.parent / "latest", self.id)
+        return run.certificate
+
+    def _look_for_edits(self) -> None:
+        for name, known in self.plan.files.items():
+            try:
+                same = digest_of_file(self.root / name) == known
+            except OSError:
+                same = False
+            if not same:
+                self.remark(f"{name} changed during the run", voids=True)
+
+    @property
+    def report(self) -> str:
+        path = self.folder / "report.html"
+        return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

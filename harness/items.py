@@ -1,0 +1,226 @@
+"""The plan as pytest sees it: units of work that are pytest items, and reports that speak of cases and checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from harness import rooms
+from harness.contract import UNSET, Case, Check, CheckResult, Outcome, Plan, Setting
+from harness.spec.faults import visible
+
+GATED = "missed; the gate decides"
+
+
+class Unit(NamedTuple):
+    """What is measured in one go: some cases of one batch."""
+
+    nodeid: str
+    check: int
+    batch: int
+    positions: Sequence[int]
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    ids: tuple[str, ...] = ()
+    """Checks and cases named outright; none means all of their files."""
+    files: tuple[str, ...] = ()
+    """Spec files that are wanted whole, though ids of others are named."""
+    singly: bool = False
+    """An item a case: where pytest itself is to choose among cases."""
+
+    def wants(self, check: Check, case: Case) -> bool:
+        return f"{check.id}::{case.id}" in self.ids
+
+    def all_of(self, check: Check) -> bool:
+        return not self.ids or check.id in self.ids or check.id.partition("::")[0] in self.files or _loose(check.id) in self.ids
+
+
+def _loose(check_id: str) -> str:
+    """The id without its label: `digits` stands for each of `digits[int8]`, `digits[sparse]`."""
+    return check_id.partition("[")[0]
+
+
+def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
+    """The same units, in the same order, in every process."""
+    for index, check in enumerate(plan.checks):
+        whole = selection.all_of(check)
+        for batch in range(check.batches()):
+            positions = range(batch * check.batch, min((batch + 1) * check.batch, len(check.cases)))
+            wanted: Sequence[int] = positions if whole else [p for p in positions if selection.wants(check, check.cases[p])]
+            if not wanted:
+                continue
+            if selection.singly:
+                for position in wanted:
+                    yield Unit(f"{check.id}::{check.cases[position].id}", index, batch, (position,))
+            else:
+                yield Unit(f"{check.id}::(batch {batch})", index, batch, wanted)
+
+
+class SpecNode(pytest.File):
+    """A spec file."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        desk = self.config.stash[DESK]
+        for unit in desk.by_spec.get(self.nodeid, ()):
+            yield UnitItem.from_parent(self, name=unit.nodeid[len(self.nodeid) + 2 :], nodeid=unit.nodeid, unit=unit, check=desk.plan.checks[unit.check])
+
+
+class UnitItem(pytest.Item):
+    """One unit of work. It reports its cases itself, so that pytest speaks of cases however they were measured."""
+
+    def __init__(self, *, unit: Unit, check: Check, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.unit = unit
+        self.check = check
+        self.add_marker(check.kind)
+        for position in unit.positions if len(unit.positions) == 1 else ():
+            self.extra_keyword_matches.update(check.cases[position].tags)
+
+    def runtest(self) -> None:
+        raise NotImplementedError("Hallmark's items are run by its own protocol")
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, line_of(self.check.at), self.name
+
+
+class Desk:
+    """What a process that collects knows of the plan."""
+
+    def __init__(self, plan: Plan, selection: Selection) -> None:
+        self.plan = plan
+        self.selection = selection
+        self.by_spec: dict[str, list[Unit]] = {spec.path: [] for spec in plan.specs}
+        for unit in units(plan, selection):
+            self.by_spec[plan.checks[unit.check].id.partition("::")[0]].append(unit)
+
+    def units(self) -> Iterator[Unit]:
+        for found in self.by_spec.values():
+            yield from found
+
+
+DESK = pytest.StashKey[Desk]()
+
+
+# ------------------------------------------------------------------------------------------- the wire
+
+
+class Packet(msgspec.Struct, array_like=True):
+    """What a worker sends of a unit: everything of all its cases in one piece of plain bytes."""
+
+    check: int
+    outcomes: list[Outcome]
+    settings: list[Setting]
+    started: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Packet).decode
+
+
+def pack(packet: Packet) -> bytes:
+    return _encode(packet)
+
+
+def unpack(data: bytes) -> Packet:
+    return _decode(data)
+
+
+# -------------------------------------------------------------------------------------------- reports
+
+
+class Told(str):
+    """Text that pytest can also give as one line."""
+
+    reprcrash: SimpleNamespace
+
+    def __new__(cls, line: str, text: str) -> Told:
+        made = super().__new__(cls, visible(text))
+        made.reprcrash = SimpleNamespace(message=visible(line))
+        return made
+
+
+class Reporter:
+    """Makes the reports of one check."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+        self.cases = {case.id: case for case in check.cases}
+        self.gated = rooms.gated(check)
+        self.keywords: dict[str, int] = {check.kind: 1}
+        spec, _, self.tail = check.id.partition("::")
+        self.spec, self.line = spec, line_of(check.at)
+
+    def case(self, outcome: Outcome, start: float) -> pytest.TestReport:
+        word = outcome.outcome
+        report = self._report(f"{self.check.id}::{outcome.case}", f"{self.tail}::{outcome.case}", outcome.seconds, start)
+        if word == "met":
+            return report
+        if word == "skipped":
+            report.outcome = "skipped"
+            report.longrepr = (self.spec, self.line + 1, visible(outcome.reason))
+            return report
+        if word == "missed" and self.gated:
+            report.outcome = "skipped"
+            report.wasxfail = GATED
+            report.longrepr = self._told(outcome)
+            return report
+        report.outcome = "failed"
+        report.longrepr = self._told(outcome)
+        if word == "error":
+            report.when = "setup"
+        return report
+
+    def _report(self, nodeid: str, domain: str, seconds: float, start: float) -> pytest.TestReport:
+        return pytest.TestReport(nodeid, (self.spec, self.line, domain), self.keywords, "passed", None, "call", (), seconds, start, start + seconds)  # type: ignore[arg-type]
+
+    def _told(self, outcome: Outcome) -> Told:
+        case = self.cases[outcome.case]
+        line = outcome.reason or "; ".join(f"{_field(d.at)}{d.why}" for d in outcome.differences)
+        text = [f"{outcome.outcome}: {line}", f"  input     {brief(case.input)}"]
+        if case.expect is not UNSET:
+            text.append(f"  expected  {brief(case.expect)}")
+        if outcome.answer is not UNSET:
+            text.append(f"  got       {brief(outcome.answer)}")
+        text.append(f"  case      {case.at or self.check.at}, check {self.check.at}")
+        return Told(line, "\n".join(text))
+
+    def verdict(self, result: CheckResult) -> pytest.TestReport:
+        report = self._report(self.check.id, self.tail, 0.0, time.time())
+        report.__dict__["hallmark_verdict"] = "incomplete" if result.outcomes.total() < result.planned else result.verdict
+        line = f"{result.verdict}: {result.reason}"
+        match result.verdict:
+            case "pass":
+                pass
+            case "unsupported":
+                report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(line))
+            case "inconclusive" if result.outcomes.total() < result.planned:
+                report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(f"incomplete: {result.reason}"))
+            case _:
+                report.outcome, report.longrepr = "failed", Told(line, f"{line}\n  check     {result.at}")
+                if result.verdict == "error":
+                    report.when = "setup"
+        return report
+
+
+def line_of(at: str) -> int:
+    """The line of `file:line`, counted from 0 as pytest does."""
+    number = at.rpartition(":")[2]
+    return int(number) - 1 if number.isdigit() else 0
+
+
+def brief(value: Any, most: int = 400) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def _field(at: str) -> str:
+    return "" if at == "." else f"{at}: "

@@ -1,0 +1,91 @@
+"""The record of a run: one JSON object a line, only ever appended to, by one writer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.contract import Outcome, Setting, by_case
+
+FILE = "outcomes.jsonl"
+
+
+class Begin(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="begin"):
+    run: str
+    started: str
+    plan: str
+    """Digest of plan.json."""
+    machine: dict[str, Any]
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="remark"):
+    """Something a reviewer should know; `voids` where nothing may be certified because of it."""
+
+    text: str
+    voids: bool = False
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="end"):
+    finished: str
+    seconds: float
+    stopped: str | None = None
+
+
+Line = Begin | Setting | Outcome | Remark | End
+_decoder = msgspec.json.Decoder(Line)
+_encoder = msgspec.json.Encoder()
+
+
+class Ledger:
+    """The writer's side. What `append` returned from survives the writer's death; what `sync` did, the machine's."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=0)
+
+    def append(self, lines: Iterable[Line]) -> None:
+        if data := _encoder.encode_lines(list(lines)):
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+
+    def close(self) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class Damaged(Exception):
+    """A record that can't be what Hallmark wrote."""
+
+
+class Record:
+    """The reader's side: everything that was recorded, the first outcome of each case."""
+
+    def __init__(self, data: bytes) -> None:
+        self.begin: Begin | None = None
+        self.end: End | None = None
+        self.settings: dict[str, Setting] = {}
+        self.remarks: list[Remark] = []
+        self.checks: dict[str, dict[str, Outcome]] = {}
+        self.torn = bool(data) and not data.endswith(b"\n")
+        lines = data.split(b"\n")[:-1]
+        outcomes: dict[str, list[Outcome]] = {}
+        for number, text in enumerate(lines, 1):
+            try:
+                line = _decoder.decode(text)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise Damaged(f"line {number}: {error}") from None
+            if isinstance(line, Outcome):
+                outcomes.setdefault(line.check, []).append(line)
+            elif isinstance(line, Setting):
+                self.settings.setdefault(line.id, line)
+            elif isinstance(line, Remark):
+                self.remarks.append(line)
+            elif isinstance(line, Begin):
+                self.begin = self.begin or line
+            else:
+                self.end = line
+        self.checks = {check: by_case(found) for check, found in outcomes.items()}

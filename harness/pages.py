@@ -1,0 +1,81 @@
+"""A run folder, read back: everything that a report may tell, recomputed from plan.json and outcomes.jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from harness import rooms
+from harness.certify import certify
+from harness.codec import digest, to_pretty_json
+from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
+from harness.ledger import FILE as OUTCOMES
+from harness.ledger import Damaged, Record
+from harness.store import write_whole
+
+PLAN = "plan.json"
+CERTIFICATE = "certificate.json"
+
+
+class NotARun(Exception):
+    """A folder that holds no run, or one that can't be read."""
+
+
+class Run:
+    """A recorded run."""
+
+    def __init__(self, plan_data: bytes, outcomes_data: bytes, results: Sequence[CheckResult] | None = None) -> None:
+        self.plan = _plan(plan_data)
+        try:
+            self.record = Record(outcomes_data)
+        except Damaged as error:
+            raise NotARun(f"{OUTCOMES}: {error}") from None
+        self.digests = {PLAN: digest(plan_data), OUTCOMES: digest(outcomes_data)}
+        self._results = results
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        return certify(self.plan, self.record, self.digests, self._results)
+
+    @property
+    def certificate_data(self) -> bytes:
+        return to_pretty_json(self.certificate)
+
+    @property
+    def settings(self) -> Sequence[Setting]:
+        return list(self.record.settings.values())
+
+    def outcomes(self, check: str) -> Mapping[str, Outcome]:
+        return self.record.checks.get(check, {})
+
+    def panel(self, kind: str) -> str:
+        return rooms.panel(kind)
+
+
+def read_run(folder: Path) -> Run:
+    try:
+        return Run((folder / PLAN).read_bytes(), (folder / OUTCOMES).read_bytes())
+    except OSError as error:
+        raise NotARun(f"{folder} is not a run folder: {error.strerror}: {Path(error.filename).name}") from None
+
+
+def _plan(data: bytes) -> Plan:
+    try:
+        return msgspec.json.decode(data, type=Plan)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise NotARun(f"{PLAN}: {error}") from None
+
+
+def tell(run: Run, folder: Path) -> list[Path]:
+    """Write every report that an installed room can tell, each whole or not at all."""
+    return [tell_one(run, folder, name) for name in rooms.names(rooms.REPORTS)]
+
+
+def tell_one(run: Run, folder: Path, name: str) -> Path:
+    room = rooms.report(name)
+    path = folder / room.FILE
+    write_whole(path, room.tell(run))
+    return path

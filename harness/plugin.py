@@ -1,0 +1,112 @@
+"""Hallmark's hooks into pytest. Imports nothing heavy: in a project without specs it looks for them and is gone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.contract import Plan
+    from harness.items import Selection
+
+_SINGLY = ("keyword", "lf", "failedfirst", "newfirst", "stepwise", "collectonly", "maxfail", "deselect")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hallmark")
+    group.addoption("--hallmark-runs", metavar="DIR", help="where run folders go (default: runs, below the project's root)")
+    parser.addini("hallmark_runs", "where run folders go, below the project's root", default="runs")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Take ids out of the arguments: pytest splits an argument at its first bracket, and ours come earlier."""
+    if not any("::" in arg for arg in config.args) or config.option.help:
+        return
+    from harness.spec.places import ENDINGS
+
+    plain: dict[str, None] = {}
+    ids: list[str] = []
+    files: list[str] = []
+    for arg in config.args:
+        path, mark, rest = arg.partition("::")
+        if not path.endswith(ENDINGS):
+            plain[arg] = None
+            continue
+        plain[path] = None
+        (ids if mark else files).append(f"{path}::{rest}" if mark else path)
+    config.args[:] = list(plain)
+    if ids:
+        config.stash[_ASKED] = (ids, files)
+
+
+_ASKED: pytest.StashKey[tuple[list[str], list[str]]] = pytest.StashKey()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    given = getattr(config, "workerinput", None)
+    if given is not None:
+        if "hallmark" in given:
+            _start_worker(config, given)
+        return
+    specs = _find(config)
+    if not specs:
+        return
+    from harness.controller import start
+
+    start(session, _plan(config, specs), _selection(config))
+
+
+def _find(config: pytest.Config) -> list[Path]:
+    """The spec files that this session's arguments reach, as pytest itself walks: what it ignores is ignored."""
+    import fnmatch
+
+    from harness.spec.places import find_specs
+
+    option = config.option
+    ignored = {(config.invocation_params.dir / path).resolve() for path in option.ignore or ()}
+    globs = [*(option.ignore_glob or ()), *config.getini("norecursedirs")]
+
+    def skip(path: Path) -> bool:
+        return path.resolve() in ignored or any(fnmatch.fnmatch(str(path) if "/" in glob else path.name, glob) for glob in globs)
+
+    paths = [config.invocation_params.dir / arg.partition("::")[0] for arg in config.args]
+    return find_specs([Path(path) for path in paths if path.exists()], skip=skip)
+
+
+def _plan(config: pytest.Config, specs: list[Path]) -> Plan:
+    from harness.spec.faults import SpecFaults
+    from harness.spec.memory import read_plan
+    from harness.store import Shelf
+
+    try:
+        return read_plan(specs, Shelf(config.rootpath, lambda text: None))
+    except SpecFaults as faults:
+        sys.stdout.flush()
+        print(faults, file=sys.stderr)
+        raise pytest.UsageError(faults.args[0]) from None
+
+
+def _selection(config: pytest.Config) -> Selection:
+    from harness.items import Selection
+    from harness.spec.places import shown
+
+    def named(arg: str) -> str:
+        path, mark, rest = arg.partition("::")
+        return shown(config.invocation_params.dir / path, config.rootpath) + mark + rest
+
+    ids, files = config.stash.get(_ASKED, ([], []))
+    singly = any(getattr(config.option, name, None) for name in _SINGLY)
+    return Selection(ids=tuple(map(named, ids)), files=tuple(map(named, files)), singly=singly)
+
+
+def _start_worker(config: pytest.Config, given: dict[str, Any]) -> None:
+    from harness.worker import Worker
+
+    config.pluginmanager.register(Worker(config, given), "hallmark-worker")
+

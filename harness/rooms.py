@@ -1,0 +1,79 @@
+"""Finds the rooms: evaluators, model sources and report formats, ours and strangers' alike, by entry point."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from harness.contract import Check, Evaluator, Objection, Report, Source
+
+EVALUATORS = "hallmark.evaluators"
+SOURCES = "hallmark.sources"
+REPORTS = "hallmark.reports"
+
+
+class NoSuchRoom(LookupError):
+    """A name that no installed package offers."""
+
+
+@cache
+def _offered(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def names(group: str) -> list[str]:
+    return sorted(_offered(group))
+
+
+@cache
+def _room(group: str, name: str) -> ModuleType:
+    offered = _offered(group)
+    if name not in offered:
+        raise NoSuchRoom(f"no installed package offers `{name}` in {group}; there are {', '.join(sorted(offered)) or 'none'}")
+    module = offered[name].load()
+    if not isinstance(module, ModuleType):
+        raise NoSuchRoom(f"`{name}` in {group} is not a module: a room is a module with a few expected names")
+    return module
+
+
+def evaluator(kind: str) -> Evaluator:
+    return cast(Evaluator, _room(EVALUATORS, kind))
+
+
+def source(how: str) -> Source:
+    return cast(Source, _room(SOURCES, how))
+
+
+def report(format: str) -> Report:
+    return cast(Report, _room(REPORTS, format))
+
+
+def optional(room: object, name: str, *args: Any, default: Any = None) -> Any:
+    """Call one of a room's optional names, where the room has it."""
+    call = getattr(room, name, None)
+    return default if call is None else call(*args)
+
+
+def objections(check: Check) -> list[Objection]:
+    return list(optional(evaluator(check.kind), "faults", check, default=()))
+
+
+def gated(check: Check) -> bool:
+    """Whether a missed case of this check leaves the say to the verdict."""
+    return bool(optional(evaluator(check.kind), "gated", check, default=False))
+
+
+def panel(kind: str) -> str:
+    """The source of a kind's fragment of the HTML report."""
+    room = _room(EVALUATORS, kind)
+    assert room.__file__ is not None
+    return (Path(room.__file__).parent / evaluator(kind).PANEL).read_text("utf-8")
+
+
+def fingerprint() -> str:
+    """Changes whenever an installed room or its version does: what was planned with other rooms is planned anew."""
+    points = [p for group in (EVALUATORS, SOURCES) for p in _offered(group).values()]
+    return " ".join(sorted(f"{p.group}:{p.name}={p.value}@{p.dist.version if p.dist else ''}" for p in points))

@@ -1,0 +1,134 @@
+"""The spec language, as JSON Schema: an envelope of ours, into which each room puts its own part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness import rooms
+from harness.contract import LANGUAGE
+
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+_NAME = {"type": "string", "pattern": NAME, "description": "a name of letters, digits, `_`, `.` and `-`"}
+_WORDS = {"type": "array", "items": {"type": "string"}, "description": "a list of words"}
+
+CASE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "minLength": 1, "maxLength": 200, "description": "stable and unique in its check; printable, without spaces at its ends"},
+        "input": {"description": "what the model is shown: any JSON value"},
+        "expect": {"description": "what it must answer, read by the check's `compare`: any JSON value"},
+        "tags": _WORDS,
+        "weight": {"type": "number", "exclusiveMinimum": 0, "description": "a finite number above 0; 1 unless told"},
+        "cluster": {"type": "string", "description": "what the case belongs to, where cases of one origin resemble each other"},
+    },
+    "required": ["id", "input"],
+    "additionalProperties": False,
+}
+
+TOP: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "hallmark": {"const": LANGUAGE, "description": f"the language version, {LANGUAGE}"},
+        "name": _NAME,
+        "about": {"type": "string"},
+        "include": {"type": "array", "items": {"type": "string"}, "description": "a list of fragments, whose file names start with `_`"},
+        "defaults": {"type": "object", "additionalProperties": {"type": "object"}, "description": "options by kind"},
+        "models": {"type": "object", "propertyNames": _NAME, "additionalProperties": {"type": "object"}, "description": "models by name"},
+        "checks": {"type": "array", "items": {"type": "object"}, "description": "a list of checks"},
+        "certificate": {
+            "type": "object",
+            "properties": {
+                "criteria": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "id": _NAME,
+                            "needs": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "a list of checks"},
+                            "why": {"type": "string"},
+                        },
+                        "required": ["id", "needs"],
+                        "additionalProperties": False,
+                    },
+                },
+                "expires": {"type": "string", "pattern": "^[1-9][0-9]{0,4}[hdw]$", "description": "a time such as 12h, 90d or 8w"},
+            },
+            "additionalProperties": False,
+        },
+    },
+    "required": ["hallmark"],
+    "additionalProperties": False,
+}
+
+COMMON: Mapping[str, Any] = {
+    "name": _NAME,
+    "kind": {"type": "string"},
+    "about": {"type": "string"},
+    "model": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}], "description": "the name of a model, or a list of them"},
+    "cases": {"anyOf": [{"type": "string"}, {"type": "array", "items": CASE}], "description": "a file of cases (.jsonl, .json, .yaml, .csv), or a list of them"},
+    "matrix": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "description": "a name of letters, digits and `_`"},
+        "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}, "description": "a list of words or numbers"},
+        "minProperties": 1,
+        "description": "values by name, used as ${matrix.name}",
+    },
+    "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": 86400, "description": "the seconds that a case may take, above 0"},
+}
+
+BATCH: Mapping[str, Any] = {"type": "integer", "minimum": 1, "maximum": 4096, "description": "how many cases are answered together, from 1 to 4096"}
+
+
+def check_schema(kind: str) -> dict[str, Any]:
+    part = rooms.evaluator(kind).SCHEMA
+    return {
+        "type": "object",
+        "properties": {**COMMON, "kind": {"const": kind}, **part.get("properties", {})},
+        "required": ["name", "kind", *part.get("required", ())],
+        "additionalProperties": False,
+    }
+
+
+def model_schema(how: str) -> dict[str, Any]:
+    part = rooms.source(how).SCHEMA
+    return {
+        "type": "object",
+        "properties": {**part.get("properties", {}), "batch": BATCH},
+        "required": [how, *part.get("required", ())],
+        "additionalProperties": False,
+    }
+
+
+def spec_schema() -> dict[str, Any]:
+    """The whole language, for editors and for people: what `hallmark schema` writes."""
+    kinds, hows = rooms.names(rooms.EVALUATORS), rooms.names(rooms.SOURCES)
+    properties = dict(TOP["properties"])
+    properties["defaults"] = {
+        "type": "object",
+        "description": "options by kind",
+        "properties": {kind: {"type": "object", "properties": {k: v for k, v in check_schema(kind)["properties"].items() if k not in ("name", "kind")}, "additionalProperties": False} for kind in kinds},
+        "additionalProperties": False,
+    }
+    properties["models"] = {**properties["models"], "additionalProperties": {"type": "object", "oneOf": [{"$ref": f"#/$defs/model_{how}"} for how in hows]}}
+    properties["checks"] = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"kind": {"enum": kinds}},
+            "required": ["name", "kind"],
+            "allOf": [{"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": {"$ref": f"#/$defs/check_{kind}"}} for kind in kinds],
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Hallmark spec",
+        **TOP,
+        "properties": properties,
+        "$defs": {**{f"check_{kind}": _open(check_schema(kind)) for kind in kinds}, **{f"model_{how}": model_schema(how) for how in hows}},
+    }
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    """A check as it may be written: what `defaults` may supply is not required of it."""
+    return {**schema, "required": ["name", "kind"]}

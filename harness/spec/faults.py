@@ -1,0 +1,100 @@
+"""What is wrong with a spec, where, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Page:
+    """A file's text, kept so that an error can show the line it speaks of."""
+
+    __slots__ = ("_lines", "name", "text")
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self._lines: list[str] | None = None
+
+    def line(self, number: int) -> str:
+        if self._lines is None:
+            self._lines = self.text.split("\n")
+        return self._lines[number - 1].rstrip("\r") if 0 < number <= len(self._lines) else ""
+
+
+class Spot(NamedTuple):
+    """A place in a file; line and column count from 1."""
+
+    page: Page
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}:{self.column}"
+
+    @property
+    def short(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+class Fault(NamedTuple):
+    spot: Spot
+    code: str
+    what: str
+    instead: str = ""
+
+    def __str__(self) -> str:
+        """`file:line:column: code: what is wrong; what to write instead`, then the user's own line."""
+        said = f"{self.spot}: {self.code}: {self.what}"
+        if self.instead:
+            said += f"; {self.instead}"
+        said = visible(said)
+        line = self.spot.page.line(self.spot.line)
+        if not line.strip():
+            return said
+        shown, caret = _window(line, self.spot.column)
+        return f"{said}\n  {self.spot.line:>4} | {shown}\n       | {caret}"
+
+
+def _window(line: str, column: int, width: int = 100) -> tuple[str, str]:
+    """The part of a long line around a column, and the caret below it."""
+    start = max(0, min(column - 1 - width // 2, len(line) - width)) if len(line) > width else 0
+    part = visible(line[start : start + width])
+    return part, " " * max(0, column - 1 - start) + "^"
+
+
+def visible(text: str) -> str:
+    """Control characters, ANSI escapes among them, made inert: no file may speak to a reader's terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+class SpecFaults(Exception):
+    """Everything that is wrong with the specs, at once."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = in_order(faults)
+        super().__init__(f"{len(self.faults)} fault{'s' * (len(self.faults) != 1)} in the specs")
+
+    def __str__(self) -> str:
+        shown = self.faults[:50]
+        more = len(self.faults) - len(shown)
+        return "\n".join([*map(str, shown), *([f"... and {more} more"] if more else [])])
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    unique = {(str(f.spot), f.code, f.what): f for f in faults}
+    return sorted(unique.values(), key=lambda f: (f.spot.page.name, f.spot.line, f.spot.column))
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`did you mean ...?`, or the words there are."""
+    words = sorted(known)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"known here: {listed(words)}" if words else ""
+
+
+def listed(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)

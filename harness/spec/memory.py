@@ -1,0 +1,65 @@
+"""Plans kept by content: a spec whose files and environment have not changed is not read again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from harness import __version__, rooms
+from harness.codec import digest_of, digest_of_file
+from harness.contract import LANGUAGE, Plan, Site
+from harness.spec.faults import SpecFaults
+from harness.spec.planner import Part, join, plan_spec
+from harness.store import cache_folder, write_whole
+
+_decoder = msgspec.msgpack.Decoder(Part)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def read_plan(paths: list[Path], site: Site) -> Plan:
+    """The plan of these specs, or the faults of all of them at once."""
+    parts: list[Part] = []
+    faults = []
+    for path in paths:
+        try:
+            parts.append(_remembered(path, site) or _planned(path, site))
+        except SpecFaults as stop:
+            faults += stop.faults
+    if faults:
+        raise SpecFaults(faults)
+    return join(parts)
+
+
+def _planned(path: Path, site: Site) -> Part:
+    part = plan_spec(path, site)
+    with contextlib.suppress(OSError):
+        kept = _kept_at(path, site)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, _encoder.encode(part))
+    return part
+
+
+def _remembered(path: Path, site: Site) -> Part | None:
+    try:
+        part = _decoder.decode(_kept_at(path, site).read_bytes())
+        fresh = all(digest_of_file(site.root / name) == known for name, known in part.files.items())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    same = all(digest_of(os.environ.get(name, "\0")) == known for name, known in part.env.items())
+    return part if fresh and same else None
+
+
+def _kept_at(path: Path, site: Site) -> Path:
+    key = "\n".join([__version__, str(LANGUAGE), _own_code(), rooms.fingerprint(), str(site.root), os.path.abspath(path)])
+    return cache_folder() / "plans" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.msgpack"
+
+
+def _own_code() -> str:
+    """Changes whenever the code that plans does, so that a developer of Hallmark never meets a stale plan."""
+    top = Path(__file__).parents[2]
+    files = sorted(file for folder in ("harness", "evaluators", "models") for file in (top / folder).rglob("*.py"))
+    return " ".join(f"{file.stat().st_mtime_ns}" for file in files)

@@ -1,0 +1,124 @@
+"""Where things are: the project's root, the specs in it, and the files a spec may name."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from harness.spec.faults import Fault, Page, SpecFaults, Spot
+
+_ROOT_MARKS = ("pyproject.toml", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg", ".git")
+_SKIPPED = frozenset({"node_modules", "venv", "build", "dist", "runs", "__pycache__"})
+_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
+ENDINGS = (".yaml", ".yml")
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder above that looks like a project's, else the folder itself."""
+    for folder in (start, *start.parents):
+        if any((folder / mark).exists() for mark in _ROOT_MARKS):
+            return folder
+    return start
+
+
+def find_specs(paths: Iterable[Path], *, skip: Callable[[Path], bool] = lambda path: False, strict: bool = False) -> list[Path]:
+    """Spec files at and below `paths`.
+
+    A file named outright is a spec. In a folder a YAML file is one if a line of it starts with `hallmark:`, or if the
+    folder holds such a file (an empty file beside specs is a mistake, not a stranger); `strict` takes every YAML file.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            for folder in _folders(path, skip):
+                found |= dict.fromkeys(_specs_in(folder, skip, strict))
+        elif path.suffix in ENDINGS and not path.name.startswith("_") and (strict or _marked(path)):
+            found[path] = None
+    return list(found)
+
+
+def _folders(top: Path, skip: Callable[[Path], bool]) -> Iterator[list[os.DirEntry[str]]]:
+    waiting = [str(top)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                folder = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        yield folder
+        for entry in reversed(folder):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED and not skip(Path(entry.path)):
+                waiting.append(entry.path)
+
+
+def _specs_in(folder: list[os.DirEntry[str]], skip: Callable[[Path], bool], strict: bool) -> list[Path]:
+    texts = [Path(e.path) for e in folder if e.name.endswith(ENDINGS) and not e.name.startswith(("_", ".")) and e.is_file()]
+    texts = [path for path in texts if not skip(path)]
+    return texts if strict or any(map(_marked, texts)) else []
+
+
+def _marked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _MARK.search(file.read(8192)) is not None
+    except OSError:
+        return False
+
+
+def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
+    """The file that `raw`, written at `spot`, names: relative to the file it is written in, regular, and inside the root."""
+
+    def refuse(what: str, instead: str) -> SpecFaults:
+        return SpecFaults([Fault(spot, "path", what, instead)])
+
+    if os.path.isabs(raw) or "\0" in raw:
+        raise refuse(f"`{raw}` is not a relative path", "write it relative to this file")
+    asked = Path(os.path.normpath(root / os.path.dirname(spot.page.name) / raw))
+    if not asked.is_relative_to(root):
+        raise refuse(f"`{raw}` leaves the project", f"keep the file below {root.name}/")
+    try:
+        real = asked.resolve(strict=True)
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        raise refuse(f"there is no file `{raw}`", _near(asked)) from None
+    except (OSError, RuntimeError) as error:
+        raise refuse(f"`{raw}` can't be read: {getattr(error, 'strerror', None) or error}", "name a readable file") from None
+    if not real.is_relative_to(root.resolve()):
+        raise refuse(f"`{raw}` leads out of the project through a link", "copy the file into the project")
+    if folder and not stat.S_ISDIR(mode):
+        raise refuse(f"`{raw}` is not a folder", "name a folder")
+    if not folder and not stat.S_ISREG(mode):
+        raise refuse(f"`{raw}` is not a file", "name a regular file")
+    return asked
+
+
+def _near(path: Path) -> str:
+    from harness.spec.faults import meant
+
+    try:
+        names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
+    except OSError:
+        return f"there is no folder `{path.parent.name}/` either"
+    said = meant(path.name, names[:200])
+    return said if said.startswith("did") else "create it, or mend the path"
+
+
+def read_file(path: Path, shown: str) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SpecFaults([Fault(Spot(Page(shown, ""), 1, 1), "path", "this is not a file", "name a regular file")])
+        return path.read_bytes()
+    except OSError as error:
+        raise SpecFaults([Fault(Spot(Page(shown, ""), 1, 1), "path", f"the file can't be read: {error.strerror}")]) from None
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as ids and errors show it: from the root, with forward slashes."""
+    path = Path(os.path.abspath(path))
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        raise SpecFaults([Fault(Spot(Page(str(path), ""), 1, 1), "path", f"the spec is outside the project {root}", "run from the project's root")]) from None

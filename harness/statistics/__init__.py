@@ -1,0 +1,1 @@
+"""Methods over plain numbers, on scipy. Knows nothing of specs or pytest."""

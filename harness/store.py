@@ -1,0 +1,76 @@
+"""Files that are whole or absent, and folders that are built once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write so that a reader sees the old file or the new one, never half: temporary file, fsync, rename."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def point_at(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target`, replacing the old one in one step."""
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def cache_folder() -> Path:
+    """Where built models and read plans are kept between runs: HALLMARK_CACHE, or the user's cache folder."""
+    named = os.environ.get("HALLMARK_CACHE")
+    if named:
+        return Path(named).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "hallmark"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hallmark"
+
+
+class Shelf:
+    """What a model source is lent: the project's root, a voice, and a cache of built folders by content."""
+
+    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
+        self.root = root
+        self.say = say
+
+    def kept(self, key: str) -> Path | None:
+        folder = cache_folder() / "models" / key
+        return folder if folder.is_dir() else None
+
+    def build_once(self, key: str, build: Callable[[Path], None]) -> Path:
+        """One process builds under a lock, in a folder beside, which takes its name only when it is complete."""
+        folder = cache_folder() / "models" / key
+        if folder.is_dir():
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(f"{folder}.lock"):
+            if not folder.is_dir():
+                draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}."))
+                try:
+                    build(draft)
+                    os.replace(draft, folder)
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
+        return folder

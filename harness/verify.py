@@ -1,0 +1,79 @@
+"""Recomputes a certificate from its run folder, without the models, and names every file that disagrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import __version__, rooms
+from harness.codec import digest
+from harness.contract import UNSET
+from harness.ledger import FILE as OUTCOMES
+from harness.pages import CERTIFICATE, PLAN, NotARun, Run, read_run
+
+
+def problems(folder: Path, now: datetime | None = None) -> list[str]:
+    """Why the run in `folder` is not to be believed; empty where it is."""
+    try:
+        run = read_run(folder)
+    except NotARun as error:
+        return [str(error)]
+    return list(_problems(run, folder, now or datetime.now(UTC)))
+
+
+def _problems(run: Run, folder: Path, now: datetime) -> Iterator[str]:
+    if run.record.torn:
+        yield f"{OUTCOMES}: the last line is torn"
+    if run.record.begin is None:
+        yield f"{OUTCOMES}: it does not say how the run began"
+    elif run.record.begin.plan != run.digests[PLAN]:
+        yield f"{PLAN}: it is not the plan that the run began with"
+    yield from _regraded(run)
+    try:
+        said = (folder / CERTIFICATE).read_bytes()
+    except OSError as error:
+        yield f"{CERTIFICATE}: {error.strerror}"
+        return
+    if run.plan.hallmark != __version__:
+        yield f"{CERTIFICATE}: it was written by Hallmark {run.plan.hallmark}; this is {__version__}: verify it with that version"
+    elif said != run.certificate_data:
+        yield f"{CERTIFICATE}: it is not what {PLAN} and {OUTCOMES} amount to ({digest(said)} against {digest(run.certificate_data)})"
+    else:
+        yield from _told(run, folder)
+    certificate = run.certificate
+    if certificate.expires and now >= datetime.fromisoformat(certificate.expires):
+        yield f"{CERTIFICATE}: it expired on {certificate.expires}"
+    if certificate.run.finished and now < datetime.fromisoformat(certificate.run.finished):
+        yield f"{CERTIFICATE}: it is from the future, {certificate.run.finished}"
+
+
+def _told(run: Run, folder: Path) -> Iterator[str]:
+    for name in rooms.names(rooms.REPORTS):
+        room = rooms.report(name)
+        path = folder / room.FILE
+        if room.FILE != CERTIFICATE and path.exists() and path.read_bytes() != room.tell(run):
+            yield f"{room.FILE}: it is not the report of this run; `hallmark report` writes it anew"
+
+
+def _regraded(run: Run) -> Iterator[str]:
+    """Grade each recorded answer again, where its kind can."""
+    for check in run.plan.checks:
+        regrade = getattr(rooms.evaluator(check.kind), "regrade", None)
+        planned = {case.id for case in check.cases}
+        for case, outcome in run.outcomes(check.id).items():
+            if case not in planned:
+                yield f"{OUTCOMES}: {check.id} has an outcome for `{case}`, which was not planned"
+            if outcome.by and outcome.by not in run.record.settings:
+                yield f"{OUTCOMES}: {check.id}::{case} was measured in a setting that is not recorded"
+        if regrade is None:
+            continue
+        for case_ in check.cases:
+            found = run.outcomes(check.id).get(case_.id)
+            if found is None or found.outcome not in ("met", "missed"):
+                continue
+            if found.answer is UNSET or regrade(check, case_, found).outcome != found.outcome:
+                yield f"{OUTCOMES}: {check.id}::{case_.id} is recorded as {found.outcome}, but its answer is not"
+    known = {check.id for check in run.plan.checks}
+    for stray in run.record.checks.keys() - known:
+        yield f"{OUTCOMES}: it has outcomes for {stray}, which was not planned"

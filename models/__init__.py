@@ -1,0 +1,1 @@
+"""How models are opened, and small real ones that we build and certify ourselves."""

@@ -1,0 +1,1 @@
+"""One room a way of opening a model."""

@@ -1,0 +1,1 @@
+"""What can be done to a model. No room here yet."""

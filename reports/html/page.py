@@ -1,0 +1,138 @@
+"""Lays a run out as a page. Everything that a model or a spec wrote is escaped, and its control characters made visible."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup
+
+from harness.contract import UNSET, Case, Check, CheckResult, Outcome, Pages
+
+_HERE = Path(__file__).parent
+_WHOLE = 200
+"""How many cases that did not meet are laid out in full; the rest stand in a table."""
+
+MEANINGS = {
+    "certified": "Every check passed, on every case that was planned.",
+    "blocked": "At least one check did not pass. The blockers say which, why, and how to see it again.",
+    "inconclusive": "Nothing failed, but at least one check could not be decided on these cases.",
+    "incomplete": "Not everything that was planned was measured, so nothing is certified.",
+}
+SIGNS = {"certified": "✓", "blocked": "✕", "inconclusive": "?", "incomplete": "…"}
+SIGNS |= {"pass": "✓", "fail": "✕", "error": "!", "unsupported": "–"}
+
+
+def render(pages: Pages) -> str:
+    style, script = _read("style.css"), _read("filter.js")
+    page = _environment().get_template("page.html")
+    panels = {check.kind: _environment().from_string(pages.panel(check.kind)) for check in pages.plan.checks}
+    return page.render(
+        plan=pages.plan,
+        certificate=pages.certificate,
+        settings=pages.settings,
+        checks=list(_checks(pages, panels)),
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'",
+        meanings=MEANINGS,
+    )
+
+
+@cache
+def _read(name: str) -> str:
+    return (_HERE / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(_HERE),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"value": value, "line": line, "plain": inert, "number": number, "short": short, "time": time_}
+    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
+    return environment
+
+
+class Row:
+    """A case and what came of it."""
+
+    __slots__ = ("case", "outcome")
+
+    def __init__(self, case: Case, outcome: Outcome) -> None:
+        self.case = case
+        self.outcome = outcome
+
+
+def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[str, Any]]:
+    order = ("fail", "error", "inconclusive", "unsupported", "pass")
+    pairs = list(zip(pages.plan.checks, pages.certificate.checks, strict=True))
+    for check, result in sorted(pairs, key=lambda pair: order.index(pair[1].verdict)):
+        yield _check(pages, check, result, panels[check.kind])
+
+
+def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Template) -> dict[str, Any]:
+    outcomes = pages.outcomes(check.id)
+    rows = [Row(case, outcomes[case.id]) for case in check.cases if case.id in outcomes]
+    worst = {"missed": 0, "error": 1, "skipped": 2}
+    bad = sorted((row for row in rows if row.outcome.outcome != "met"), key=lambda row: worst[row.outcome.outcome])
+    parts = {
+        "check": check,
+        "result": result,
+        "bad": bad[:_WHOLE],
+        "more": bad[_WHOLE:],
+        "met": [row for row in rows if row.outcome.outcome == "met"],
+        "unmeasured": [case for case in check.cases if case.id not in outcomes],
+    }
+    module = _environment().get_template("parts.html").module
+    return {**parts, "panel": Markup(panel.render(**parts, parts=module))}
+
+
+def inert(text: Any) -> str:
+    """Text whose control characters, those that turn writing around among them, are spelled out."""
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+
+
+def value(given: Any, most: int = 2000) -> str:
+    """A JSON value over as many lines as help to read it."""
+    text = given if isinstance(given, str) else msgspec.json.format(msgspec.json.encode(given), indent=2).decode()
+    return inert(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
+
+
+def line(given: Any, most: int = 120) -> str:
+    """A JSON value on one line."""
+    text = msgspec.json.encode(given).decode()
+    return inert(text if len(text) <= most else f"{text[:most]}…")
+
+
+def number(given: float | None) -> str:
+    return "–" if given is None else f"{given:.4f}".rstrip("0").rstrip(".") if abs(given) < 1e6 else f"{given:.4g}"
+
+
+def short(given: str) -> str:
+    """A digest, as far as eyes compare it."""
+    kind, _, rest = given.partition(":")
+    return f"{kind}:{rest[:12]}…" if len(rest) > 16 else given
+
+
+def time_(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
