@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from harness.board import IDLE, OPENING, TOGETHER, Board, time_for
-from harness.contract import Check, Outcome, Plan, Setting
+from harness.contract import Check, Outcome, Plan, Setting, lost
 
 TRIES = 2
 """How often a batch may kill its process before anyone is blamed for it who may be innocent."""
@@ -75,10 +75,6 @@ def measure_apart(root: Path, plan_file: Path, plan: Plan, index: int, batch: in
             measured.outcomes += [lost(check, p, f"{why} {what}, {deaths} times") for p in left]
             break
     return measured
-
-
-def lost(check: Check, position: int, why: str) -> Outcome:
-    return Outcome(case=check.cases[position].id, check=check.id, outcome="error", reason=why)
 
 
 def _one_process(request: Request, check: Check, measured: Measured) -> tuple[int, str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import rooms
 from harness.bench import Bench
 from harness.board import Board
 from harness.contract import Outcome
-from harness.items import DESK, Desk, SpecNode, UnitItem
+from harness.items import DESK, Desk, SpecNode, UnitItem, pytest_id
 from harness.store import Shelf
 
 
@@ -25,23 +26,23 @@ class Collecting:
         config.stash[DESK] = desk
         for kind in sorted({check.kind for check in desk.plan.checks}):
             config.addinivalue_line("markers", f"{kind}: a Hallmark check of this kind")
+        self._take_up_failed_gates()
         self._nodes = {str(config.rootpath / spec): spec for spec in desk.by_spec}
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         spec = self._nodes.get(str(file_path))
         return None if spec is None else SpecNode.from_parent(parent, path=file_path, nodeid=spec)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """A check that failed last time stands for its cases: `--lf` measures them again."""
+    def _take_up_failed_gates(self) -> None:
+        """A gated check that failed last time stands for its cases, none of which is a failure: `--lf` measures them all."""
         plugin = self.config.pluginmanager.get_plugin("lfplugin")
-        failed = getattr(plugin, "lastfailed", None)
-        if not failed or not getattr(plugin, "active", False):
+        if not getattr(plugin, "active", False):
             return
-        known = {str(nodeid) for nodeid in failed}
-        for item in items:
-            if isinstance(item, UnitItem) and item.check.id in known:
-                failed[getattr(item, "id", item.nodeid)] = True
+        failed = {str(nodeid) for nodeid in plugin.lastfailed}
+        for unit in self.desk.units():
+            check = self.desk.plan.checks[unit.check]
+            if check.id in failed and rooms.gated(check):
+                plugin.lastfailed[pytest_id(unit.nodeid)] = True
 
 
 class Measuring:

@@ -70,6 +70,7 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`digits[int8]`"""
     kind: str
     at: str
+    about: str = ""
     model: str = ""
     """The key of its model in the plan, empty where a kind needs none."""
     options: dict[str, Any] = {}
@@ -379,3 +380,8 @@ def by_case(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
 def batches_of(check: Check) -> Iterator[tuple[int, tuple[Case, ...]]]:
     for index in range(check.batches()):
         yield index, check.cases[index * check.batch : (index + 1) * check.batch]
+
+
+def lost(check: Check, position: int, why: str) -> Outcome:
+    """The outcome of a case whose process did not live to tell."""
+    return Outcome(case=check.cases[position].id, check=check.id, outcome="error", reason=why)

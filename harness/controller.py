@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from _pytest.junitxml import xml_key
 
-from harness.apart import lost, measure_apart
 from harness.board import read_board, time_for
 from harness.collecting import Collecting, Measuring
 from harness.conductor import CannotWrite, Conductor
-from harness.contract import EXIT, Certificate, CheckResult, Outcome, Plan
+from harness.contract import EXIT, Certificate, CheckResult, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
 from harness.spec.faults import visible
 
@@ -28,7 +28,7 @@ _LETTERS = {
     "error": ("error", "E", "ERROR"),
     "inconclusive": ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
     "unsupported": ("unsupported", "u", ("UNSUPPORTED", {"yellow": True})),
-    "incomplete": ("incomplete", "i", ("INCOMPLETE", {"yellow": True})),
+    "incomplete": ("incomplete", "", ""),
 }
 _COLOURS = {"pass": "green", "certified": "green", "fail": "red", "error": "red", "blocked": "red"}
 
@@ -61,6 +61,7 @@ class Controller(Collecting):
         self._units: dict[str, Unit] = {}
         self._seen = 0
         self._telling = False
+        self._junit = self.config.stash.get(xml_key, None)
         self._watch: _Watch | None = None
         if (distributed := self.config.pluginmanager.get_plugin("dsession")) is not None:
             self._watch = _Watch(desk.plan, conductor.boards)
@@ -135,10 +136,10 @@ class Controller(Collecting):
                 told.__dict__["node"] = node
         self._tell(reports[:-1])
         if "hallmark_verdict" in reports[-1].__dict__:
-            del reports[-1].__dict__["node"]
+            reports[-1].__dict__.pop("node", None)
         _become(report, reports[-1])
         self._count([reports[-1]])
-        self.others_failed |= False
+        self._name(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -160,6 +161,8 @@ class Controller(Collecting):
         report.__dict__["hallmark"] = pack(packet)
 
     def _apart(self, unit: Unit, outcomes: list[Outcome]) -> Packet:
+        from harness.apart import measure_apart
+
         check = self.desk.plan.checks[unit.check]
         known = self.conductor.found[unit.check].keys() | {outcome.case for outcome in outcomes}
         left = [p for p in unit.positions if check.cases[p].id not in known]
@@ -196,14 +199,23 @@ class Controller(Collecting):
         for number, report in enumerate(reports):
             if loud or number == 0:
                 hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
+            self._name(report)
             hook.pytest_runtest_logreport(report=report)
             if loud or number == len(reports) - 1:
                 hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
         self._telling = before
 
+    def _name(self, report: pytest.TestReport) -> None:
+        """Tell JUnit's writer the name of a case: by itself it would take the id apart at a bracket."""
+        if self._junit is not None and (named := report.__dict__.get("hallmark_names")):
+            written = self._junit.node_reporter(report)
+            written.add_attribute("classname", named[0])
+            written.add_attribute("name", named[1])
+
     def _count(self, reports: list[pytest.TestReport]) -> None:
         """A verdict that shows is one report more than there are cases."""
-        self._seen += sum(report.__dict__.get("hallmark_verdict", "pass") != "pass" for report in reports)
+        shown = (report.__dict__.get("hallmark_verdict", "pass") for report in reports)
+        self._seen += sum(verdict not in ("pass", "incomplete") for verdict in shown)
         self.session.testscollected = self.expected + self._seen
 
     def _silent(self, unit: str) -> pytest.TestReport:
@@ -214,7 +226,9 @@ class Controller(Collecting):
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         verdict = report.__dict__.get("hallmark_verdict")
-        return None if verdict is None else _LETTERS[verdict]
+        if verdict is None:
+            return _LETTERS["error"] if report.when == "measurement" else None
+        return _LETTERS[verdict]
 
     # --------------------------------------------------------------------------------------- the end
 
@@ -266,9 +280,12 @@ class Controller(Collecting):
         if certificate is None:
             return
         terminalreporter.write_sep("=", "hallmark")
-        width = max((len(result.id) for result in certificate.checks), default=0)
-        for result in _worst_first(certificate.checks):
+        begun = [result for result in certificate.checks if result.outcomes.total()]
+        width = max((len(result.id) for result in begun), default=0)
+        for result in _worst_first(begun):
             self._line(terminalreporter, result.verdict, f"{result.id:<{min(width, 60)}}  {result.reason}")
+        if len(begun) < len(certificate.checks):
+            self._line(terminalreporter, "note", f"checks of which nothing was measured: {len(certificate.checks) - len(begun)}")
         for note in certificate.notes:
             self._line(terminalreporter, "note", note)
         for advice in certificate.recommendations:

@@ -13,7 +13,12 @@ import pytest
 
 from harness import rooms
 from harness.contract import UNSET, Case, Check, CheckResult, Outcome, Plan, Setting
-from harness.spec.faults import visible
+from harness.spec.faults import meant, visible
+
+try:
+    from _pytest.nodeid import NodeId
+except ImportError:  # a pytest without the class
+    NodeId = None  # type: ignore[assignment, misc]
 
 GATED = "missed; the gate decides"
 
@@ -42,6 +47,26 @@ class Selection(msgspec.Struct, frozen=True):
 
     def all_of(self, check: Check) -> bool:
         return not self.ids or check.id in self.ids or check.id.partition("::")[0] in self.files or _loose(check.id) in self.ids
+
+
+    def unknown(self, plan: Plan) -> list[str]:
+        """What is named and not there, each with the nearest name there is."""
+        left = {name: None for name in self.ids}
+        known: list[str] = []
+        for check in plan.checks if left else ():
+            left.pop(check.id, None)
+            left.pop(_loose(check.id), None)
+            known.append(check.id)
+            for case in check.cases:
+                left.pop(f"{check.id}::{case.id}", None)
+        return [f"not found: {name}; {_nearest(name, known, plan)}" for name in left]
+
+
+def _nearest(name: str, checks: list[str], plan: Plan) -> str:
+    for check in plan.checks:
+        if name.startswith(f"{check.id}::"):
+            return meant(name, [f"{check.id}::{case.id}" for case in check.cases[:1000]])
+    return meant(name, checks)
 
 
 def _loose(check_id: str) -> str:
@@ -148,6 +173,32 @@ class Told(str):
         return made
 
 
+if NodeId is not None:
+
+    class WholeId(NodeId):
+        """An id as pytest compares it, but shown as it is.
+
+        pytest takes what follows a first bracket for parameters, and closes it again when it shows the id; our brackets
+        come in the middle. Equality and hash stay pytest's, for `--lf` finds by them.
+        """
+
+        __slots__ = ()
+
+        @property
+        def rest(self) -> str | None:
+            return str(self).partition("::")[2] or None
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, NodeId) and (self.path, self.names, self.params) == (other.path, other.names, other.params)
+
+        __hash__ = NodeId.__hash__
+
+
+def pytest_id(nodeid: str) -> Any:
+    """An id in the form that this pytest keeps ids in: text, where it has no class for them."""
+    return nodeid if NodeId is None else WholeId.parse(nodeid)
+
+
 class Reporter:
     """Makes the reports of one check."""
 
@@ -158,10 +209,12 @@ class Reporter:
         self.keywords: dict[str, int] = {check.kind: 1}
         spec, _, self.tail = check.id.partition("::")
         self.spec, self.line = spec, line_of(check.at)
+        self.dotted = check.id.replace("/", ".").replace("::", ".")
 
     def case(self, outcome: Outcome, start: float) -> pytest.TestReport:
         word = outcome.outcome
         report = self._report(f"{self.check.id}::{outcome.case}", f"{self.tail}::{outcome.case}", outcome.seconds, start)
+        report.__dict__["hallmark_names"] = (self.dotted, outcome.case)
         if word == "met":
             return report
         if word == "skipped":
@@ -176,11 +229,11 @@ class Reporter:
         report.outcome = "failed"
         report.longrepr = self._told(outcome)
         if word == "error":
-            report.when = "setup"
+            report.__dict__["when"] = "measurement"
         return report
 
     def _report(self, nodeid: str, domain: str, seconds: float, start: float) -> pytest.TestReport:
-        return pytest.TestReport(nodeid, (self.spec, self.line, domain), self.keywords, "passed", None, "call", (), seconds, start, start + seconds)  # type: ignore[arg-type]
+        return pytest.TestReport(pytest_id(nodeid), (self.spec, self.line, domain), self.keywords, "passed", None, "call", (), seconds, start, start + seconds)  # type: ignore[arg-type]
 
     def _told(self, outcome: Outcome) -> Told:
         case = self.cases[outcome.case]
@@ -207,7 +260,7 @@ class Reporter:
             case _:
                 report.outcome, report.longrepr = "failed", Told(line, f"{line}\n  check     {result.at}")
                 if result.verdict == "error":
-                    report.when = "setup"
+                    report.__dict__["when"] = "judgement"
         return report
 
 

@@ -59,7 +59,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     from harness.controller import start
 
-    start(session, _plan(config, specs), _selection(config))
+    plan = _plan(config, specs)
+    start(session, plan, _selection(config, plan))
 
 
 def _find(config: pytest.Config) -> list[Path]:
@@ -92,7 +93,7 @@ def _plan(config: pytest.Config, specs: list[Path]) -> Plan:
         raise pytest.UsageError(faults.args[0]) from None
 
 
-def _selection(config: pytest.Config) -> Selection:
+def _selection(config: pytest.Config, plan: Plan) -> Selection:
     from harness.items import Selection
     from harness.spec.places import shown
 
@@ -102,7 +103,10 @@ def _selection(config: pytest.Config) -> Selection:
 
     ids, files = config.stash.get(_ASKED, ([], []))
     singly = any(getattr(config.option, name, None) for name in _SINGLY)
-    return Selection(ids=tuple(map(named, ids)), files=tuple(map(named, files)), singly=singly)
+    selection = Selection(ids=tuple(map(named, ids)), files=tuple(map(named, files)), singly=singly)
+    if unknown := selection.unknown(plan):
+        raise pytest.UsageError("\n".join(unknown))
+    return selection
 
 
 def _start_worker(config: pytest.Config, given: dict[str, Any]) -> None:

@@ -10,8 +10,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import filelock
-
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write so that a reader sees the old file or the new one, never half: temporary file, fsync, rename."""
@@ -64,6 +62,8 @@ class Shelf:
         folder = cache_folder() / "models" / key
         if folder.is_dir():
             return folder
+        import filelock
+
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             if not folder.is_dir():

@@ -13,7 +13,7 @@ from harness import __version__, rooms
 from harness.codec import digest_of, digest_of_file
 from harness.contract import LANGUAGE, Plan, Site
 from harness.spec.faults import SpecFaults
-from harness.spec.planner import Part, join, plan_spec
+from harness.spec.part import Part, join
 from harness.store import cache_folder, write_whole
 
 _decoder = msgspec.msgpack.Decoder(Part)
@@ -35,6 +35,8 @@ def read_plan(paths: list[Path], site: Site) -> Plan:
 
 
 def _planned(path: Path, site: Site) -> Part:
+    from harness.spec.planner import plan_spec
+
     part = plan_spec(path, site)
     with contextlib.suppress(OSError):
         kept = _kept_at(path, site)

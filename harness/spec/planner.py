@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness import __version__, rooms
+from harness import rooms
 from harness.codec import digest_of
-from harness.contract import Case, Check, Criterion, Declared, Plan, Site, SpecFile
+from harness.contract import Check, Criterion, Declared, Site, SpecFile
 from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases
 from harness.spec.document import Document, merged
 from harness.spec.faults import Fault, SpecFaults, Spot, meant
+from harness.spec.part import Part
 from harness.spec.places import resolve, shown
 from harness.spec.shape import shape_faults
 from harness.spec.substitute import Substitution
@@ -23,37 +24,6 @@ from harness.spec.text import Map, bare, find
 
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _OWN = ("name", "kind", "about", "model", "cases", "matrix", "timeout")
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One spec file, planned."""
-
-    spec: SpecFile
-    files: dict[str, str]
-    env: dict[str, str]
-    """Digests of the environment's values that it was planned with."""
-    models: dict[str, Declared]
-    checks: tuple[Check, ...]
-    criteria: tuple[Criterion, ...]
-    notes: tuple[str, ...]
-
-
-def join(parts: Iterable[Part]) -> Plan:
-    files: dict[str, str] = {}
-    models: dict[str, Declared] = {}
-    every = list(parts)
-    for part in every:
-        files |= part.files
-        models |= part.models
-    return Plan(
-        hallmark=__version__,
-        specs=tuple(part.spec for part in every),
-        files=files,
-        models=models,
-        checks=tuple(check for part in every for check in part.checks),
-        criteria=tuple(criterion for part in every for criterion in part.criteria),
-        notes=tuple(note for part in every for note in part.notes),
-    )
 
 
 def plan_spec(path: Path, site: Site) -> Part:
@@ -210,6 +180,7 @@ class _Planner:
             name=name,
             kind=kind,
             at=find(written, ("name",), spot).short,
+            about=written.get("about", ""),
             model=self.key(model) if model else "",
             options={key: bare(value) for key, value in written.items() if key not in _OWN},
             cases=tuple(case for case, _ in found),
@@ -281,8 +252,3 @@ def _without_cases(check: Map) -> Map:
 
 def _loosened(schema: dict[str, Any], check: Map) -> dict[str, Any]:
     return {**schema, "required": [key for key in schema["required"] if key != "cases"]} if isinstance(check.get("cases"), list) else schema
-
-
-def all_cases(checks: Iterable[Check]) -> Iterator[Case]:
-    for check in checks:
-        yield from check.cases

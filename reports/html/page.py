@@ -33,11 +33,14 @@ def render(pages: Pages) -> str:
     style, script = _read("style.css"), _read("filter.js")
     page = _environment().get_template("page.html")
     panels = {check.kind: _environment().from_string(pages.panel(check.kind)) for check in pages.plan.checks}
+    checks = list(_checks(pages, panels))
     return page.render(
+        anchors={item["check"].id: item["anchor"] for item in checks},
+        names={item["check"].id: item["check"].name for item in checks},
         plan=pages.plan,
         certificate=pages.certificate,
         settings=pages.settings,
-        checks=list(_checks(pages, panels)),
+        checks=checks,
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'",
@@ -81,8 +84,8 @@ class Row:
 def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[str, Any]]:
     order = ("fail", "error", "inconclusive", "unsupported", "pass")
     pairs = list(zip(pages.plan.checks, pages.certificate.checks, strict=True))
-    for check, result in sorted(pairs, key=lambda pair: order.index(pair[1].verdict)):
-        yield _check(pages, check, result, panels[check.kind])
+    for number, (check, result) in enumerate(sorted(pairs, key=lambda pair: order.index(pair[1].verdict)), 1):
+        yield {"anchor": f"check-{number}", **_check(pages, check, result, panels[check.kind])}
 
 
 def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Template) -> dict[str, Any]:
