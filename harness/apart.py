@@ -51,7 +51,9 @@ class Measured:
         self.settings: dict[str, Setting] = {}
 
 
-def measure_apart(root: Path, plan_file: Path, plan: Plan, index: int, batch: int, positions: Iterable[int]) -> Measured:
+def measure_apart(
+    root: Path, plan_file: Path, plan: Plan, index: int, batch: int, positions: Iterable[int]
+) -> Measured:
     """An outcome for each position, whatever the cases do to the process that measures them."""
     check = plan.checks[index]
     measured = Measured()
@@ -80,7 +82,11 @@ def measure_apart(root: Path, plan_file: Path, plan: Plan, index: int, batch: in
 def _one_process(request: Request, check: Check, measured: Measured) -> tuple[int, str]:
     """Run one child as far as it comes; where it stood at its end, and how it ended."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "harness.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "harness.apart"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     assert child.stdin and child.stdout
     stood, why = IDLE, ""

@@ -42,7 +42,9 @@ class Bench:
         self._opened: dict[str, _Opened | str] = {}
         self._kept: dict[Any, Any] = {}
 
-    def measure(self, index: int, batch: int, positions: Sequence[int], into: list[Outcome], *, alone: bool = False) -> None:
+    def measure(
+        self, index: int, batch: int, positions: Sequence[int], into: list[Outcome], *, alone: bool = False
+    ) -> None:
         """Measure some cases of one batch, adding an outcome each to `into`.
 
         Whichever are wanted, a model that answers a batch in one go is asked the whole batch, so that its answers are the

@@ -64,13 +64,17 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         return Verdict(verdict="error", reason="the judge's figures are not finite")
     if missing and (verdict.verdict == "pass" or rooms.gated(check)):
         reason = f"{missing} of {len(check.cases)} cases have no outcome"
-        return msgspec.structs.replace(verdict, verdict="inconclusive", reason=reason, needed_n=None, advice="measure every case")
+        return msgspec.structs.replace(
+            verdict, verdict="inconclusive", reason=reason, needed_n=None, advice="measure every case"
+        )
     if verdict.verdict == "pass" and (verdict.estimate is None or verdict.interval is None or verdict.n < 1):
         return Verdict(verdict="error", reason="the judge passed it without an estimate, an interval and an n")
     return verdict
 
 
-def certify(plan: Plan, record: Record, digests: Mapping[str, str], results: Sequence[CheckResult] | None = None) -> Certificate:
+def certify(
+    plan: Plan, record: Record, digests: Mapping[str, str], results: Sequence[CheckResult] | None = None
+) -> Certificate:
     """The certificate of a run; `results` may carry verdicts that were computed already."""
     if results is None:
         results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
@@ -97,15 +101,24 @@ def certify(plan: Plan, record: Record, digests: Mapping[str, str], results: Seq
 def _criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:
     """The criteria as declared; where a run declares none, each check is one."""
     if not plan.criteria:
-        return tuple(CriterionResult(id=r.name, why="", needs=(r.id,), verdict=r.verdict, at=r.at) for r in results.values())
-    return tuple(CriterionResult(id=c.id, why=c.why, needs=c.needs, verdict=_worst([results[need].verdict for need in c.needs]), at=c.at) for c in plan.criteria)
+        return tuple(
+            CriterionResult(id=r.name, why="", needs=(r.id,), verdict=r.verdict, at=r.at) for r in results.values()
+        )
+    return tuple(
+        CriterionResult(
+            id=c.id, why=c.why, needs=c.needs, verdict=_worst([results[need].verdict for need in c.needs]), at=c.at
+        )
+        for c in plan.criteria
+    )
 
 
 def _worst(rulings: Sequence[Ruling]) -> Ruling:
     return min(rulings, key=_WORST.index)
 
 
-def _status(plan: Plan, record: Record, results: Sequence[CheckResult], criteria: Sequence[CriterionResult]) -> tuple[Status, str]:
+def _status(
+    plan: Plan, record: Record, results: Sequence[CheckResult], criteria: Sequence[CriterionResult]
+) -> tuple[Status, str]:
     """Incomplete outranks everything: what was not measured can't be vouched for, nor fully blamed."""
     planned, measured = plan.cases(), sum(result.outcomes.total() for result in results)
     void = [remark.text for remark in record.remarks if remark.voids]
@@ -125,14 +138,23 @@ def _status(plan: Plan, record: Record, results: Sequence[CheckResult], criteria
         return "incomplete", f"the model {unsteady[0]} was not the same throughout the run"
     bad = [result for result in results if result.verdict in ("fail", "error")]
     if bad:
-        return "blocked", f"{_count(len(bad), 'check')} of {len(results)} did not pass: {', '.join(r.name for r in bad[:5])}"
+        return (
+            "blocked",
+            f"{_count(len(bad), 'check')} of {len(results)} did not pass: {', '.join(r.name for r in bad[:5])}",
+        )
     open_ = [result for result in results if result.verdict == "inconclusive"]
     if open_:
-        return "inconclusive", f"{_count(len(open_), 'check')} of {len(results)} could not be decided: {', '.join(r.name for r in open_[:5])}"
+        return (
+            "inconclusive",
+            f"{_count(len(open_), 'check')} of {len(results)} could not be decided: {', '.join(r.name for r in open_[:5])}",
+        )
     unheard = [criterion for criterion in criteria if criterion.verdict != "pass"]
     if unheard:
         return "inconclusive", f"{unheard[0].id} stands on a check that can't be measured here"
-    return "certified", f"{'all ' * (len(results) > 1)}{_count(len(results), 'check')} passed on {_count(planned, 'case')}"
+    return (
+        "certified",
+        f"{'all ' * (len(results) > 1)}{_count(len(results), 'check')} passed on {_count(planned, 'case')}",
+    )
 
 
 def _count(n: int, word: str) -> str:
@@ -154,7 +176,9 @@ def _run(plan: Plan, record: Record, results: Sequence[CheckResult]) -> RunFacts
 
 
 def _blocker(result: CheckResult) -> Blocker:
-    return Blocker(check=result.id, reason=result.reason, at=result.at, reproduce=f"hallmark run {shlex.quote(result.id)}")
+    return Blocker(
+        check=result.id, reason=result.reason, at=result.at, reproduce=f"hallmark run {shlex.quote(result.id)}"
+    )
 
 
 def _recommendations(results: Sequence[CheckResult]) -> list[str]:
@@ -162,7 +186,9 @@ def _recommendations(results: Sequence[CheckResult]) -> list[str]:
     for result in results:
         if result.verdict == "inconclusive" and result.needed_n:
             more = result.needed_n - result.n
-            said.append(f"{result.name}: collect {more} more cases ({result.needed_n} in all): that many would decide it, if things go on as they went")
+            said.append(
+                f"{result.name}: collect {more} more cases ({result.needed_n} in all): that many would decide it, if things go on as they went"
+            )
         elif result.advice:
             said.append(f"{result.name}: {result.advice}")
     return said
@@ -188,7 +214,12 @@ def _provenance(plan: Plan, record: Record, digests: Mapping[str, str]) -> dict[
     return {
         "record": dict(digests),
         "files": plan.files,
-        "models": {key: {"how": model.how, "recipe": model.recipe, "digests": found.get(key, [])} for key, model in plan.models.items()},
-        "settings": [{"id": setting.id, "model": setting.model, **setting.facts} for setting in record.settings.values()],
+        "models": {
+            key: {"how": model.how, "recipe": model.recipe, "digests": found.get(key, [])}
+            for key, model in plan.models.items()
+        },
+        "settings": [
+            {"id": setting.id, "model": setting.model, **setting.facts} for setting in record.settings.values()
+        ],
         "machine": record.begin.machine if record.begin else {},
     }

@@ -72,10 +72,20 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     def paths(made: argparse.ArgumentParser) -> None:
-        made.add_argument("paths", nargs="*", default=["specs"], metavar="PATH", help="spec files, or folders of them (default: specs)")
+        made.add_argument(
+            "paths",
+            nargs="*",
+            default=["specs"],
+            metavar="PATH",
+            help="spec files, or folders of them (default: specs)",
+        )
 
-    run = verb("run", _run, "Measure, judge and certify: pytest over the specs, on all cores. Other options go to pytest.")
-    run.add_argument("paths", nargs="*", default=["specs"], metavar="PATH", help="spec files, folders, or ids of checks and cases")
+    run = verb(
+        "run", _run, "Measure, judge and certify: pytest over the specs, on all cores. Other options go to pytest."
+    )
+    run.add_argument(
+        "paths", nargs="*", default=["specs"], metavar="PATH", help="spec files, folders, or ids of checks and cases"
+    )
     run.add_argument("-n", metavar="N", default="auto", help="workers: a number, or auto (default), or 0 for none")
     paths(verb("validate", _validate, "Read the specs strictly and say everything that is wrong with them."))
     paths(verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time."))
@@ -83,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         ("report", _report, "Write a run's reports anew from its record."),
         ("verify", _verify, "Recompute a run's certificate from its record, without the models."),
     ):
-        verb(name, act, about).add_argument("run", nargs="?", default="runs/latest", metavar="RUN", help="a run folder (default: runs/latest)")
+        verb(name, act, about).add_argument(
+            "run", nargs="?", default="runs/latest", metavar="RUN", help="a run folder (default: runs/latest)"
+        )
     init = verb("init", _init, "Start a project: a spec and its cases, ready to run.")
     init.add_argument("folder", metavar="DIR")
     models = verb("models", _models, "List the models that specs declare, or build them.")
@@ -126,7 +138,9 @@ def _specs(paths: list[str], *, strict: bool = True) -> list[Path]:
             raise Mistake(f"there is no `{path}` here; name a spec file or a folder of specs")
     found = find_specs([Path(path) for path in paths], strict=strict)
     if paths and not found:
-        raise Mistake(f"there is no spec in {', '.join(paths)}: a spec is a .yaml file that starts with `hallmark: 1`", NOTHING)
+        raise Mistake(
+            f"there is no spec in {', '.join(paths)}: a spec is a .yaml file that starts with `hallmark: 1`", NOTHING
+        )
     return found
 
 
@@ -141,7 +155,9 @@ def _read(given: argparse.Namespace) -> tuple[Plan, Shelf]:
 
 def _validate(given: argparse.Namespace, rest: list[str]) -> int:
     plan, _ = _read(given)
-    print(f"{_count(len(plan.specs), 'spec')}, {_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}: no fault")
+    print(
+        f"{_count(len(plan.specs), 'spec')}, {_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}: no fault"
+    )
     for note in plan.notes:
         print(f"note: {note}")
     return 0
@@ -179,7 +195,9 @@ def _last_times(root: Path) -> dict[str, float]:
     from harness.contract import Certificate
 
     try:
-        certificate = msgspec.json.decode((root / "runs" / "latest" / "certificate.json").read_bytes(), type=Certificate)
+        certificate = msgspec.json.decode(
+            (root / "runs" / "latest" / "certificate.json").read_bytes(), type=Certificate
+        )
     except (OSError, msgspec.MsgspecError):
         return {}
     return {result.id: result.seconds for result in certificate.checks}

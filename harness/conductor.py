@@ -41,7 +41,16 @@ class Conductor:
             self.ledger = Ledger(self.folder / OUTCOMES)
         except OSError as error:
             raise CannotWrite(f"the run folder {self.folder} can't be written: {error.strerror}") from None
-        self.ledger.append([Begin(run=self.id, started=self.started.isoformat(timespec="seconds"), plan=digest(data), machine=provenance.machine())])
+        self.ledger.append(
+            [
+                Begin(
+                    run=self.id,
+                    started=self.started.isoformat(timespec="seconds"),
+                    plan=digest(data),
+                    machine=provenance.machine(),
+                )
+            ]
+        )
         self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
         self.results: dict[int, CheckResult] = {}
         self._settings: set[str] = set()
@@ -84,7 +93,11 @@ class Conductor:
         self.ledger.append([End(finished=finished, seconds=seconds, stopped=stopped)])
         self.ledger.close()
         shutil.rmtree(self.boards, ignore_errors=True)
-        run = Run((self.folder / PLAN).read_bytes(), (self.folder / OUTCOMES).read_bytes(), [self.judged(i) for i in range(len(self.plan.checks))])
+        run = Run(
+            (self.folder / PLAN).read_bytes(),
+            (self.folder / OUTCOMES).read_bytes(),
+            [self.judged(i) for i in range(len(self.plan.checks))],
+        )
         write_whole(self.folder / CERTIFICATE, run.certificate_data)
         for name in rooms.names(rooms.REPORTS):
             try:

@@ -105,7 +105,9 @@ class Controller(Collecting):
         try:
             self.measuring.measure(item, outcomes)
         finally:
-            reports = self._recorded(Packet(item.unit.check, outcomes, list(self.measuring.bench.settings.values()), started))
+            reports = self._recorded(
+                Packet(item.unit.check, outcomes, list(self.measuring.bench.settings.values()), started)
+            )
             self._tell(reports, loud=self.config.option.verbose > 0)
         return True
 
@@ -167,7 +169,9 @@ class Controller(Collecting):
         known = self.conductor.found[unit.check].keys() | {outcome.case for outcome in outcomes}
         left = [p for p in unit.positions if check.cases[p].id not in known]
         started = time.time()
-        measured = measure_apart(self.config.rootpath, self.conductor.folder / "plan.json", self.desk.plan, unit.check, unit.batch, left)
+        measured = measure_apart(
+            self.config.rootpath, self.conductor.folder / "plan.json", self.desk.plan, unit.check, unit.batch, left
+        )
         return Packet(unit.check, [*outcomes, *measured.outcomes], list(measured.settings.values()), started)
 
     # --------------------------------------------------------------------------------------- reporting
@@ -239,7 +243,13 @@ class Controller(Collecting):
         stopped = self._stopped(session, exitstatus)
         if stopped is None and self.selected is not None:
             self._measure_what_was_lost()
-        self._tell([self._reporter(i).verdict(self.conductor.judged(i)) for i in range(len(self.desk.plan.checks)) if not self.conductor.complete(i)])
+        self._tell(
+            [
+                self._reporter(i).verdict(self.conductor.judged(i))
+                for i in range(len(self.desk.plan.checks))
+                if not self.conductor.complete(i)
+            ]
+        )
         if stopped is None:
             unselected = self.desk.plan.cases() - sum(map(len, self.conductor.found))
             stopped = f"{unselected} were not selected" if unselected else None
@@ -285,7 +295,11 @@ class Controller(Collecting):
         for result in _worst_first(begun):
             self._line(terminalreporter, result.verdict, f"{result.id:<{min(width, 60)}}  {result.reason}")
         if len(begun) < len(certificate.checks):
-            self._line(terminalreporter, "note", f"checks of which nothing was measured: {len(certificate.checks) - len(begun)}")
+            self._line(
+                terminalreporter,
+                "note",
+                f"checks of which nothing was measured: {len(certificate.checks) - len(begun)}",
+            )
         for note in certificate.notes:
             self._line(terminalreporter, "note", note)
         for advice in certificate.recommendations:

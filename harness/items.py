@@ -46,8 +46,12 @@ class Selection(msgspec.Struct, frozen=True):
         return f"{check.id}::{case.id}" in self.ids
 
     def all_of(self, check: Check) -> bool:
-        return not self.ids or check.id in self.ids or check.id.partition("::")[0] in self.files or _loose(check.id) in self.ids
-
+        return (
+            not self.ids
+            or check.id in self.ids
+            or check.id.partition("::")[0] in self.files
+            or _loose(check.id) in self.ids
+        )
 
     def unknown(self, plan: Plan) -> list[str]:
         """What is named and not there, each with the nearest name there is."""
@@ -80,7 +84,9 @@ def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
         whole = selection.all_of(check)
         for batch in range(check.batches()):
             positions = range(batch * check.batch, min((batch + 1) * check.batch, len(check.cases)))
-            wanted: Sequence[int] = positions if whole else [p for p in positions if selection.wants(check, check.cases[p])]
+            wanted: Sequence[int] = (
+                positions if whole else [p for p in positions if selection.wants(check, check.cases[p])]
+            )
             if not wanted:
                 continue
             if selection.singly:
@@ -96,7 +102,13 @@ class SpecNode(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         desk = self.config.stash[DESK]
         for unit in desk.by_spec.get(self.nodeid, ()):
-            yield UnitItem.from_parent(self, name=unit.nodeid[len(self.nodeid) + 2 :], nodeid=unit.nodeid, unit=unit, check=desk.plan.checks[unit.check])
+            yield UnitItem.from_parent(
+                self,
+                name=unit.nodeid[len(self.nodeid) + 2 :],
+                nodeid=unit.nodeid,
+                unit=unit,
+                check=desk.plan.checks[unit.check],
+            )
 
 
 class UnitItem(pytest.Item):
@@ -189,7 +201,11 @@ if NodeId is not None:
             return str(self).partition("::")[2] or None
 
         def __eq__(self, other: object) -> bool:
-            return isinstance(other, NodeId) and (self.path, self.names, self.params) == (other.path, other.names, other.params)
+            return isinstance(other, NodeId) and (self.path, self.names, self.params) == (
+                other.path,
+                other.names,
+                other.params,
+            )
 
         __hash__ = NodeId.__hash__
 
@@ -213,7 +229,9 @@ class Reporter:
 
     def case(self, outcome: Outcome, start: float) -> pytest.TestReport:
         word = outcome.outcome
-        report = self._report(f"{self.check.id}::{outcome.case}", f"{self.tail}::{outcome.case}", outcome.seconds, start)
+        report = self._report(
+            f"{self.check.id}::{outcome.case}", f"{self.tail}::{outcome.case}", outcome.seconds, start
+        )
         report.__dict__["hallmark_names"] = (self.dotted, outcome.case)
         if word == "met":
             return report
@@ -233,7 +251,18 @@ class Reporter:
         return report
 
     def _report(self, nodeid: str, domain: str, seconds: float, start: float) -> pytest.TestReport:
-        return pytest.TestReport(pytest_id(nodeid), (self.spec, self.line, domain), self.keywords, "passed", None, "call", (), seconds, start, start + seconds)  # type: ignore[arg-type]
+        return pytest.TestReport(
+            pytest_id(nodeid),
+            (self.spec, self.line, domain),
+            self.keywords,
+            "passed",
+            None,
+            "call",
+            (),
+            seconds,
+            start,
+            start + seconds,
+        )  # type: ignore[arg-type]
 
     def _told(self, outcome: Outcome) -> Told:
         case = self.cases[outcome.case]
@@ -248,7 +277,9 @@ class Reporter:
 
     def verdict(self, result: CheckResult) -> pytest.TestReport:
         report = self._report(self.check.id, self.tail, 0.0, time.time())
-        report.__dict__["hallmark_verdict"] = "incomplete" if result.outcomes.total() < result.planned else result.verdict
+        report.__dict__["hallmark_verdict"] = (
+            "incomplete" if result.outcomes.total() < result.planned else result.verdict
+        )
         line = f"{result.verdict}: {result.reason}"
         match result.verdict:
             case "pass":
@@ -256,7 +287,10 @@ class Reporter:
             case "unsupported":
                 report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(line))
             case "inconclusive" if result.outcomes.total() < result.planned:
-                report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(f"incomplete: {result.reason}"))
+                report.outcome, report.longrepr = (
+                    "skipped",
+                    (self.spec, self.line + 1, visible(f"incomplete: {result.reason}")),
+                )
             case _:
                 report.outcome, report.longrepr = "failed", Told(line, f"{line}\n  check     {result.at}")
                 if result.verdict == "error":

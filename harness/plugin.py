@@ -17,7 +17,9 @@ _SINGLY = ("keyword", "lf", "failedfirst", "newfirst", "stepwise", "collectonly"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hallmark")
-    group.addoption("--hallmark-runs", metavar="DIR", help="where run folders go (default: runs, below the project's root)")
+    group.addoption(
+        "--hallmark-runs", metavar="DIR", help="where run folders go (default: runs, below the project's root)"
+    )
     parser.addini("hallmark_runs", "where run folders go, below the project's root", default="runs")
 
 
@@ -74,7 +76,9 @@ def _find(config: pytest.Config) -> list[Path]:
     globs = [*(option.ignore_glob or ()), *config.getini("norecursedirs")]
 
     def skip(path: Path) -> bool:
-        return path.resolve() in ignored or any(fnmatch.fnmatch(str(path) if "/" in glob else path.name, glob) for glob in globs)
+        return path.resolve() in ignored or any(
+            fnmatch.fnmatch(str(path) if "/" in glob else path.name, glob) for glob in globs
+        )
 
     paths = [config.invocation_params.dir / arg.partition("::")[0] for arg in config.args]
     return find_specs([Path(path) for path in paths if path.exists()], skip=skip)
@@ -113,4 +117,3 @@ def _start_worker(config: pytest.Config, given: dict[str, Any]) -> None:
     from harness.worker import Worker
 
     config.pluginmanager.register(Worker(config, given), "hallmark-worker")
-

@@ -32,7 +32,9 @@ def names(group: str) -> list[str]:
 def _room(group: str, name: str) -> ModuleType:
     offered = _offered(group)
     if name not in offered:
-        raise NoSuchRoom(f"no installed package offers `{name}` in {group}; there are {', '.join(sorted(offered)) or 'none'}")
+        raise NoSuchRoom(
+            f"no installed package offers `{name}` in {group}; there are {', '.join(sorted(offered)) or 'none'}"
+        )
     module = offered[name].load()
     if not isinstance(module, ModuleType):
         raise NoSuchRoom(f"`{name}` in {group} is not a module: a room is a module with a few expected names")

@@ -1,11 +1,11 @@
 """Golden tests: an answer is compared with what was expected, and a gate may allow for some that miss.
 
-    - name: digits
-      kind: golden
-      model: base
-      cases: ../golden/digits.jsonl
-      compare: {label: exact, p: {close: {abs: 0.05}}}
-      gate: {pass_rate: 0.98, population: sample}
+- name: digits
+  kind: golden
+  model: base
+  cases: ../golden/digits.jsonl
+  compare: {label: exact, p: {close: {abs: 0.05}}}
+  gate: {pass_rate: 0.98, population: sample}
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ def faults(check: Check) -> Iterator[Objection]:
         return
     for index, case in enumerate(check.cases):
         if case.expect is UNSET:
-            yield Objection(("cases", index), "no-expectation", f"the case `{case.id}` has no `expect`", "write what must be answered")
+            yield Objection(
+                ("cases", index),
+                "no-expectation",
+                f"the case `{case.id}` has no `expect`",
+                "write what must be answered",
+            )
         else:
             for what, instead in comparison.objections(case.expect):
                 yield Objection(("cases", index), "expectation", f"the case `{case.id}`: {what}", instead)

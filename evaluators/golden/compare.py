@@ -32,7 +32,11 @@ class Comparison:
     def differences(self, expected: Any, answer: Any) -> list[Difference]:
         if self._only is not None:
             why = self._only.mode.compare(expected, answer, self._only.options)
-            return [] if why is None else [Difference(at=".", mode=self._only.mode.name, why=why, expected=expected, got=answer)]
+            return (
+                []
+                if why is None
+                else [Difference(at=".", mode=self._only.mode.name, why=why, expected=expected, got=answer)]
+            )
         return [found for rule in self.rules if (found := _differs(rule, expected, answer)) is not None]
 
     def objections(self, expected: Any) -> Iterator[tuple[str, str]]:
@@ -40,7 +44,10 @@ class Comparison:
         for rule in self.rules:
             part = _at(expected, rule.field)
             if part is _ABSENT:
-                yield f"`expect` has no `{rule.field}`, which `compare` speaks of", f"write `{rule.field}:` in its `expect`"
+                yield (
+                    f"`expect` has no `{rule.field}`, which `compare` speaks of",
+                    f"write `{rule.field}:` in its `expect`",
+                )
             elif (fault := rule.mode.fault(part)) is not None:
                 yield fault
 
@@ -74,7 +81,11 @@ def read_comparison(written: Any) -> tuple[Comparison | None, list[Objection]]:
         rule = _rule(".", written, ("compare",))
         return (None, [rule]) if isinstance(rule, Objection) else (Comparison([rule]), [])
     if not written:
-        return None, [Objection(("compare",), "compare", "`compare` names no field", "write a mode, such as `exact`, or {field: mode}")]
+        return None, [
+            Objection(
+                ("compare",), "compare", "`compare` names no field", "write a mode, such as `exact`, or {field: mode}"
+            )
+        ]
     rules = [_rule(field, mode, ("compare", field)) for field, mode in written.items()]
     objections = [rule for rule in rules if isinstance(rule, Objection)]
     return (None, objections) if objections else (Comparison([rule for rule in rules if isinstance(rule, _Rule)]), [])
@@ -92,10 +103,14 @@ def _rule(field: str, written: Any, path: tuple[str, ...]) -> _Rule | Objection:
     if isinstance(written, str):
         written = {written: {}}
     if not isinstance(written, dict) or len(written) != 1:
-        return Objection(path, "compare", "a mode is one word, or one word with options", "write `exact`, or {close: {abs: 0.1}}")
+        return Objection(
+            path, "compare", "a mode is one word, or one word with options", "write `exact`, or {close: {abs: 0.1}}"
+        )
     ((name, options),) = written.items()
     if name not in modes.MODES:
-        return Objection(path, "compare", f"`{name}` is not a mode of comparison", f"the modes are {', '.join(modes.MODES)}")
+        return Objection(
+            path, "compare", f"`{name}` is not a mode of comparison", f"the modes are {', '.join(modes.MODES)}"
+        )
     mode = modes.MODES[name]
     if not isinstance(options, dict):
         return Objection((*path, name), "compare", f"the options of `{name}` are a mapping", _example(mode))
@@ -103,7 +118,12 @@ def _rule(field: str, written: Any, path: tuple[str, ...]) -> _Rule | Objection:
         if key not in mode.options:
             return Objection((*path, name), "compare", f"`{name}` has no option `{key}`", _example(mode))
         if not _fits(value, mode.options[key]):
-            return Objection((*path, name, key), "compare", f"`{key}` of `{name}` can't be {value!r}", "write true or false" if mode.options[key] is bool else "write a number from 0 up")
+            return Objection(
+                (*path, name, key),
+                "compare",
+                f"`{key}` of `{name}` can't be {value!r}",
+                "write true or false" if mode.options[key] is bool else "write a number from 0 up",
+            )
     return _Rule(field, mode, {**mode.defaults, **options})
 
 
@@ -114,4 +134,8 @@ def _fits(value: Any, kind: type) -> bool:
 
 
 def _example(mode: modes.Mode) -> str:
-    return f"its options are {', '.join(f'`{key}`' for key in mode.options)}" if mode.options else f"write `{mode.name}` alone"
+    return (
+        f"its options are {', '.join(f'`{key}`' for key in mode.options)}"
+        if mode.options
+        else f"write `{mode.name}` alone"
+    )

@@ -12,9 +12,22 @@ from harness.statistics import proportion
 SCHEMA = {
     "type": "object",
     "properties": {
-        "pass_rate": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "a share above 0 and up to 1, such as 0.95"},
-        "population": {"enum": ["suite", "sample"], "description": "`suite` (these very cases) or `sample` (cases drawn from a wider world)"},
-        "confidence": {"type": "number", "minimum": 0.5, "exclusiveMaximum": 1, "description": "a number from 0.5 and below 1, such as 0.95"},
+        "pass_rate": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 1,
+            "description": "a share above 0 and up to 1, such as 0.95",
+        },
+        "population": {
+            "enum": ["suite", "sample"],
+            "description": "`suite` (these very cases) or `sample` (cases drawn from a wider world)",
+        },
+        "confidence": {
+            "type": "number",
+            "minimum": 0.5,
+            "exclusiveMaximum": 1,
+            "description": "a number from 0.5 and below 1, such as 0.95",
+        },
     },
     "required": ["pass_rate"],
     "additionalProperties": False,
@@ -29,19 +42,39 @@ def gate_faults(check: Check) -> Iterator[Objection]:
         return
     if gate.get("population", "suite") == "suite":
         if "confidence" in gate:
-            yield Objection(("gate", "confidence"), "gate", "a suite is all there is: nothing is estimated, and no confidence is owed", "remove it, or write `population: sample`")
+            yield Objection(
+                ("gate", "confidence"),
+                "gate",
+                "a suite is all there is: nothing is estimated, and no confidence is owed",
+                "remove it, or write `population: sample`",
+            )
         return
     threshold, confidence = gate["pass_rate"], gate.get("confidence", CONFIDENCE)
     least = proportion.least_n(threshold, confidence)
     if least is None:
-        yield Objection(("gate", "pass_rate"), "gate", "no number of cases can show a rate of 1", "write a rate below 1, or `population: suite`")
+        yield Objection(
+            ("gate", "pass_rate"),
+            "gate",
+            "no number of cases can show a rate of 1",
+            "write a rate below 1, or `population: suite`",
+        )
     elif check.cases and len(check.cases) < least:
-        what = f"{len(check.cases)} cases can never show a rate of {threshold:g} with a confidence of {confidence:g}, even if all are met"
+        what = f"{len(check.cases)} case{'s' * (len(check.cases) != 1)} can never show a rate of {threshold:g} with a confidence of {confidence:g}, even if all are met"
         yield Objection(("gate", "pass_rate"), "gate", what, f"collect at least {least}")
     if any(case.weight != 1 for case in check.cases):
-        yield Objection(("gate", "population"), "gate", "cases with weights are not a sample of equals", "remove the weights, or write `population: suite`")
+        yield Objection(
+            ("gate", "population"),
+            "gate",
+            "cases with weights are not a sample of equals",
+            "remove the weights, or write `population: suite`",
+        )
     if any(case.cluster for case in check.cases):
-        yield Objection(("gate", "population"), "gate", "cases in clusters tell less than as many independent ones: this bound would be too narrow", "remove the clusters, or write `population: suite`")
+        yield Objection(
+            ("gate", "population"),
+            "gate",
+            "cases in clusters tell less than as many independent ones: this bound would be too narrow",
+            "remove the clusters, or write `population: suite`",
+        )
 
 
 def judge_suite(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
@@ -78,7 +111,9 @@ def _judge_sample(outcomes: Sequence[Outcome], gate: Mapping[str, Any]) -> Verdi
     lacking = counts["error"] + counts["skipped"]
     method = f"Clopper-Pearson, one-sided {confidence:.4g}"
     if not n:
-        return Verdict(verdict="error" if counts["error"] else "inconclusive", reason=_said(counts, len(outcomes)), method=method)
+        return Verdict(
+            verdict="error" if counts["error"] else "inconclusive", reason=_said(counts, len(outcomes)), method=method
+        )
     low, high = proportion.clopper_pearson(k, n, confidence)
     decision = proportion.decide(k, n, threshold, confidence)
     said = f"{_said(counts, len(outcomes))}: between {low:.4f} and {high:.4f}; the gate asks for {threshold:g}"
@@ -100,7 +135,14 @@ def _judge_sample(outcomes: Sequence[Outcome], gate: Mapping[str, Any]) -> Verdi
 
 
 def _suite(ruling: Any, rate: float, n: int, reason: str) -> Verdict:
-    return Verdict(verdict=ruling, reason=reason, estimate=rate, interval=(rate, rate), method="exact: the suite is the population", n=n)
+    return Verdict(
+        verdict=ruling,
+        reason=reason,
+        estimate=rate,
+        interval=(rate, rate),
+        method="exact: the suite is the population",
+        n=n,
+    )
 
 
 def _rate(check: Check, outcomes: Sequence[Outcome], words: Sequence[str] = ("met",)) -> float:
@@ -113,5 +155,7 @@ def _rate(check: Check, outcomes: Sequence[Outcome], words: Sequence[str] = ("me
 
 def _said(counts: Mapping[str, int], n: int) -> str:
     parts = [f"{counts['met']} of {n} cases met"]
-    parts += [f"{counts[word]} {said}" for word, said in (("error", "in error"), ("skipped", "skipped")) if counts[word]]
+    parts += [
+        f"{counts[word]} {said}" for word, said in (("error", "in error"), ("skipped", "skipped")) if counts[word]
+    ]
     return ", ".join(parts)

@@ -117,7 +117,10 @@ def pattern_fault(text: str) -> Fault:
     except re2.error as error:
         said = error.args[0] if error.args else error
         said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        return f"the pattern {_show(text)} is not one of RE2's: {said}", "write it without back-references and look-around"
+        return (
+            f"the pattern {_show(text)} is not one of RE2's: {said}",
+            "write it without back-references and look-around",
+        )
     return None
 
 
@@ -129,7 +132,9 @@ def _one_of(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
 
 
 def _list_fault(expected: Any) -> Fault:
-    return None if isinstance(expected, list) and expected else ("this mode expects a list, not empty", "write [one, two]")
+    return (
+        None if isinstance(expected, list) and expected else ("this mode expects a list, not empty", "write [one, two]")
+    )
 
 
 def _unordered(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
@@ -139,7 +144,11 @@ def _unordered(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
     if want == have:
         return None
     lacking, extra = want - have, have - want
-    parts = [f"{word} {', '.join(sorted(items.elements()))[:200]}" for word, items in (("lacks", lacking), ("has besides", extra)) if items]
+    parts = [
+        f"{word} {', '.join(sorted(items.elements()))[:200]}"
+        for word, items in (("lacks", lacking), ("has besides", extra))
+        if items
+    ]
     return f"as a collection it {' and '.join(parts)}"
 
 
@@ -177,7 +186,10 @@ def _lacks(expected: Any, got: Any, at: str) -> Why:
                 return why
         return None
     if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
-        return next((why for i, (a, b) in enumerate(zip(expected, got, strict=True)) if (why := _lacks(a, b, f"{at}.{i}"))), None)
+        return next(
+            (why for i, (a, b) in enumerate(zip(expected, got, strict=True)) if (why := _lacks(a, b, f"{at}.{i}"))),
+            None,
+        )
     return None if same(expected, got) else f"expected {_show(expected)}{where}, got {_show(got)}"
 
 
@@ -211,7 +223,11 @@ def _apart(expected: Any, got: Any, absolute: float, relative: float, at: str) -
         if not _number(got):
             return f"expected a number{where}, got {_show(got)}"
         off, allowed = abs(got - expected), max(absolute, relative * abs(expected))
-        return None if off <= allowed else f"expected {expected}{where}, got {got}: off by {off:.6g}, allowed {allowed:.6g}"
+        return (
+            None
+            if off <= allowed
+            else f"expected {expected}{where}, got {got}: off by {off:.6g}, allowed {allowed:.6g}"
+        )
     pairs: Any = None
     if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
         pairs = enumerate(zip(expected, got, strict=True))
@@ -227,7 +243,11 @@ def _number(value: Any) -> bool:
 
 
 def _close_fault(expected: Any) -> Fault:
-    return None if _has_number(expected) else ("`close` expects a number, or numbers in a list or an object", "write a number")
+    return (
+        None
+        if _has_number(expected)
+        else ("`close` expects a number, or numbers in a list or an object", "write a number")
+    )
 
 
 def _has_number(value: Any) -> bool:

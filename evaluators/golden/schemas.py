@@ -66,13 +66,19 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
 def _part_fault(root: dict[str, Any], part: dict[str, Any]) -> Fault:
     for key in _REFUSED:
         if key in part and not (part is root and key == "$id"):
-            return f"the schema uses `{key}`, which is not supported", "write it with properties, $defs and #/ references"
+            return (
+                f"the schema uses `{key}`, which is not supported",
+                "write it with properties, $defs and #/ references",
+            )
     if isinstance(part.get("pattern"), str) and (fault := pattern_fault(part["pattern"])):
         return fault
     reference = part.get("$ref")
     if isinstance(reference, str):
         if not reference.startswith("#"):
-            return f"the schema refers to `{reference}`, and nothing outside it is read", "copy it under `$defs` and refer to #/$defs/..."
+            return (
+                f"the schema refers to `{reference}`, and nothing outside it is read",
+                "copy it under `$defs` and refer to #/$defs/...",
+            )
         if _target(root, reference) is None:
             return f"the schema has no `{reference}`", "mend the reference"
         if _circles(root, part, ()):

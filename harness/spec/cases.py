@@ -36,7 +36,11 @@ def read_cases(data: bytes, name: str, faults: list[Fault]) -> list[Found]:
         document = read_yaml(data, name, faults)
         if not isinstance(document, Seq):
             top = Spot(Page(name, ""), 1, 1)
-            faults.append(Fault(top, "wrong-type", "a case file is a list of cases", "start each case with `- id:`") if document is not None else Fault(top, "empty", "the file is empty", "write a list of cases"))
+            faults.append(
+                Fault(top, "wrong-type", "a case file is a list of cases", "start each case with `- id:`")
+                if document is not None
+                else Fault(top, "empty", "the file is empty", "write a list of cases")
+            )
             return []
         return inline_cases(document, faults)
     page = read_text(data, name, BYTES)
@@ -47,7 +51,16 @@ def read_cases(data: bytes, name: str, faults: list[Fault]) -> list[Found]:
     elif name.endswith(".csv"):
         rows = _csv(page)
     else:
-        raise SpecFaults([Fault(Spot(page, 1, 1), "format", f"`{name}` has none of the endings of a case file", f"use one of {', '.join(FORMATS)}")])
+        raise SpecFaults(
+            [
+                Fault(
+                    Spot(page, 1, 1),
+                    "format",
+                    f"`{name}` has none of the endings of a case file",
+                    f"use one of {', '.join(FORMATS)}",
+                )
+            ]
+        )
     return _collect(rows, faults, Spot(page, 1, 1))
 
 
@@ -60,12 +73,26 @@ def _collect(rows: Iterator[tuple[Any, Spot]] | Any, faults: list[Fault], top: S
     first: dict[str, int] = {}
     for row, spot in rows:
         if len(found) >= MOST:
-            raise SpecFaults([*faults, Fault(spot, "too-many-cases", f"more than {MOST:,} cases in one file", "split it over several checks")])
+            raise SpecFaults(
+                [
+                    *faults,
+                    Fault(
+                        spot, "too-many-cases", f"more than {MOST:,} cases in one file", "split it over several checks"
+                    ),
+                ]
+            )
         case = _case(row, spot, faults)
         if case is None:
             continue
         if case.id in first:
-            faults.append(Fault(spot, "duplicate-id", f"the id `{case.id}` stands here and on line {first[case.id]}", "give each case an id of its own"))
+            faults.append(
+                Fault(
+                    spot,
+                    "duplicate-id",
+                    f"the id `{case.id}` stands here and on line {first[case.id]}",
+                    "give each case an id of its own",
+                )
+            )
             continue
         first[case.id] = spot.line
         found.append(Found(case, spot))
@@ -88,20 +115,48 @@ def _case(row: Any, spot: Spot, faults: list[Fault]) -> Case | None:
             faults.append(Fault(spot, "missing-key", f"the case has no `{key}`", f"write `{key}:`"))
     name, tags, weight, cluster = row.get("id", "-"), row.get("tags", ()), row.get("weight", 1), row.get("cluster", "")
     if not isinstance(name, str):
-        faults.append(Fault(at.get("id", spot), "wrong-type", f"the id {json.dumps(bare(name))} is not text", f'quote it: "{name}"'))
+        faults.append(
+            Fault(
+                at.get("id", spot), "wrong-type", f"the id {json.dumps(bare(name))} is not text", f'quote it: "{name}"'
+            )
+        )
     elif not (0 < len(name) <= 200 and name.isprintable() and name == name.strip()):
-        faults.append(Fault(at.get("id", spot), "wrong-value", "an id is 1 to 200 printable characters without spaces at its ends", "shorten or clean it"))
+        faults.append(
+            Fault(
+                at.get("id", spot),
+                "wrong-value",
+                "an id is 1 to 200 printable characters without spaces at its ends",
+                "shorten or clean it",
+            )
+        )
     if not (isinstance(tags, list | tuple) and all(isinstance(tag, str) for tag in tags)):
-        faults.append(Fault(at.get("tags", spot), "wrong-type", "`tags` is not a list of words", "write tags: [one, two]"))
+        faults.append(
+            Fault(at.get("tags", spot), "wrong-type", "`tags` is not a list of words", "write tags: [one, two]")
+        )
     if type(weight) not in (int, float) or not 0 < weight < float("inf"):
-        faults.append(Fault(at.get("weight", spot), "wrong-value", "`weight` is not a finite number above 0", "write one, or leave it out"))
+        faults.append(
+            Fault(
+                at.get("weight", spot),
+                "wrong-value",
+                "`weight` is not a finite number above 0",
+                "write one, or leave it out",
+            )
+        )
     if not isinstance(cluster, str):
         faults.append(Fault(at.get("cluster", spot), "wrong-type", "`cluster` is not text", "quote it"))
     if len(faults) > bad:
         return None
     if isinstance(row, Map):
         row = bare(row)
-    return Case(id=name, input=row["input"], expect=row.get("expect", UNSET), tags=tuple(tags), weight=float(weight), cluster=cluster, at=spot.short)
+    return Case(
+        id=name,
+        input=row["input"],
+        expect=row.get("expect", UNSET),
+        tags=tuple(tags),
+        weight=float(weight),
+        cluster=cluster,
+        at=spot.short,
+    )
 
 
 class _Bad(ValueError):
@@ -134,7 +189,9 @@ def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
         if "\\u" in page.text[start:end] or not page.text[start : start + 1] == "{":
             plain(value)
     except json.JSONDecodeError as error:
-        raise SpecFaults([Fault(Spot(page, *place(page.text, error.pos)), "json", f"this is not JSON: {error.msg}", "mend it here")]) from None
+        raise SpecFaults(
+            [Fault(Spot(page, *place(page.text, error.pos)), "json", f"this is not JSON: {error.msg}", "mend it here")]
+        ) from None
     except _Bad as error:
         code, _, said = str(error).partition(": ")
         what, _, instead = said.partition("; ")
@@ -160,7 +217,14 @@ def _jsonl(page: Page, faults: list[Fault]) -> Iterator[tuple[Any, Spot]]:
             else:
                 rest = text[end : offset + len(line)]
                 if end > offset + len(line) or (rest and not rest.isspace()):
-                    faults.append(Fault(Spot(page, number, min(end - offset, len(line)) + 1), "json", "a line of JSONL holds one JSON object", "put each case on one line of its own"))
+                    faults.append(
+                        Fault(
+                            Spot(page, number, min(end - offset, len(line)) + 1),
+                            "json",
+                            "a line of JSONL holds one JSON object",
+                            "put each case on one line of its own",
+                        )
+                    )
                 else:
                     yield value, Spot(page, number, start - offset + 1)
         offset += len(line) + 1
@@ -172,7 +236,16 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
     end = _blank(text, 0)
     line, last = 1 + text.count("\n", 0, end), end
     if text[end : end + 1] != "[":
-        raise SpecFaults([Fault(Spot(page, *place(text, end)), "wrong-type" if text[end:] else "empty", "a JSON case file is a list of cases", "write [{...}, {...}]")])
+        raise SpecFaults(
+            [
+                Fault(
+                    Spot(page, *place(text, end)),
+                    "wrong-type" if text[end:] else "empty",
+                    "a JSON case file is a list of cases",
+                    "write [{...}, {...}]",
+                )
+            ]
+        )
     end = _blank(text, end + 1)
     while text[end : end + 1] != "]":
         line += text.count("\n", last, end)
@@ -184,9 +257,17 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
         if text[end : end + 1] == ",":
             end = _blank(text, end + 1)
         elif text[end : end + 1] != "]":
-            raise SpecFaults([Fault(Spot(page, *place(text, end)), "json", "a `,` or the closing `]` is missing", "mend it here")])
+            raise SpecFaults(
+                [Fault(Spot(page, *place(text, end)), "json", "a `,` or the closing `]` is missing", "mend it here")]
+            )
     if text[end + 1 :].strip():
-        raise SpecFaults([Fault(Spot(page, *place(text, _blank(text, end + 1))), "json", "there is more after the list", "remove it")])
+        raise SpecFaults(
+            [
+                Fault(
+                    Spot(page, *place(text, _blank(text, end + 1))), "json", "there is more after the list", "remove it"
+                )
+            ]
+        )
 
 
 def _blank(text: str, offset: int) -> int:
@@ -202,7 +283,9 @@ def _csv(page: Page) -> Iterator[tuple[Any, Spot]]:
         header = next(reader, [])
         top = Spot(page, 1, 1)
         if not header:
-            raise SpecFaults([Fault(top, "empty", "the file is empty", "start with a line of column names: id,input,expect")])
+            raise SpecFaults(
+                [Fault(top, "empty", "the file is empty", "start with a line of column names: id,input,expect")]
+            )
         if len(set(header)) != len(header):
             raise SpecFaults([Fault(top, "duplicate-key", "a column name stands twice", "keep one")])
         before = reader.line_num
@@ -212,10 +295,21 @@ def _csv(page: Page) -> Iterator[tuple[Any, Spot]]:
             if not cells:
                 continue
             if len(cells) != len(header):
-                raise SpecFaults([Fault(spot, "csv", f"{len(cells)} cells under {len(header)} column names", "quote a cell that holds a comma")])
+                raise SpecFaults(
+                    [
+                        Fault(
+                            spot,
+                            "csv",
+                            f"{len(cells)} cells under {len(header)} column names",
+                            "quote a cell that holds a comma",
+                        )
+                    ]
+                )
             yield _row(header, cells, spot), spot
     except csv.Error as error:
-        raise SpecFaults([Fault(Spot(page, max(1, reader.line_num), 1), "csv", str(error), "mend the quotes")]) from None
+        raise SpecFaults(
+            [Fault(Spot(page, max(1, reader.line_num), 1), "csv", str(error), "mend the quotes")]
+        ) from None
 
 
 def _row(header: list[str], cells: list[str], spot: Spot) -> dict[str, Any]:
@@ -230,7 +324,16 @@ def _row(header: list[str], cells: list[str], spot: Spot) -> dict[str, Any]:
             for step in path:
                 into = into.setdefault(step, {})
                 if not isinstance(into, dict):
-                    raise SpecFaults([Fault(Spot(spot.page, 1, 1), "csv", f"`{column}` and a column above it claim the same place", "keep one")])
+                    raise SpecFaults(
+                        [
+                            Fault(
+                                Spot(spot.page, 1, 1),
+                                "csv",
+                                f"`{column}` and a column above it claim the same place",
+                                "keep one",
+                            )
+                        ]
+                    )
             into[last] = _cell(cell)
     row.setdefault("input", "")
     return row

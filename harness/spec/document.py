@@ -23,6 +23,8 @@ class Document:
         self.name = shown(path, root)
         self.faults: list[Fault] = []
         self.files: dict[str, str] = {}
+        self.lacks_fragments = False
+        """Whether a fragment could not be read: what seems undeclared may be declared there."""
         self.top = Spot(Page(self.name, ""), 1, 1)
         self.about = Map(self.top)
         self.models = Map(self.top)
@@ -61,14 +63,26 @@ class Document:
                 path = resolve(raw, spot, self.root)
                 name = shown(path, self.root)
                 if not path.name.startswith("_"):
-                    raise SpecFaults([Fault(spot, "include", f"`{raw}` is not a fragment", "name it with a leading `_`, so that it is not collected itself")])
+                    raise SpecFaults(
+                        [
+                            Fault(
+                                spot,
+                                "include",
+                                f"`{raw}` is not a fragment",
+                                "name it with a leading `_`, so that it is not collected itself",
+                            )
+                        ]
+                    )
                 if name in within:
                     raise SpecFaults([Fault(spot, "include", f"`{raw}` includes itself", "break the circle")])
                 if len(within) > _DEEP:
-                    raise SpecFaults([Fault(spot, "include", f"includes are nested more than {_DEEP} deep", "flatten them")])
+                    raise SpecFaults(
+                        [Fault(spot, "include", f"includes are nested more than {_DEEP} deep", "flatten them")]
+                    )
                 if name not in self.files:
                     self._read(path, name, within)
             except SpecFaults as stop:
+                self.lacks_fragments = True
                 self.faults.extend(f for f in stop.faults if f not in self.faults)
 
     def _merge(self, document: Map, *, top: bool) -> None:
@@ -78,7 +92,14 @@ class Document:
         for name in document.get("models", ()):
             models = document["models"]
             if name in self.models:
-                self.faults.append(Fault(models.keys_at[name], "duplicate-key", f"the model `{name}` is declared at {self.models.keys_at[name].short} too", "rename one"))
+                self.faults.append(
+                    Fault(
+                        models.keys_at[name],
+                        "duplicate-key",
+                        f"the model `{name}` is declared at {self.models.keys_at[name].short} too",
+                        "rename one",
+                    )
+                )
             else:
                 self.models.take(models, name)
         self.defaults = merged(self.defaults, document["defaults"]) if "defaults" in document else self.defaults

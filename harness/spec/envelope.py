@@ -15,12 +15,20 @@ _WORDS = {"type": "array", "items": {"type": "string"}, "description": "a list o
 CASE: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "id": {"type": "string", "minLength": 1, "maxLength": 200, "description": "stable and unique in its check; printable, without spaces at its ends"},
+        "id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "stable and unique in its check; printable, without spaces at its ends",
+        },
         "input": {"description": "what the model is shown: any JSON value"},
         "expect": {"description": "what it must answer, read by the check's `compare`: any JSON value"},
         "tags": _WORDS,
         "weight": {"type": "number", "exclusiveMinimum": 0, "description": "a finite number above 0; 1 unless told"},
-        "cluster": {"type": "string", "description": "what the case belongs to, where cases of one origin resemble each other"},
+        "cluster": {
+            "type": "string",
+            "description": "what the case belongs to, where cases of one origin resemble each other",
+        },
     },
     "required": ["id", "input"],
     "additionalProperties": False,
@@ -32,9 +40,18 @@ TOP: Mapping[str, Any] = {
         "hallmark": {"const": LANGUAGE, "description": f"the language version, {LANGUAGE}"},
         "name": _NAME,
         "about": {"type": "string"},
-        "include": {"type": "array", "items": {"type": "string"}, "description": "a list of fragments, whose file names start with `_`"},
+        "include": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "a list of fragments, whose file names start with `_`",
+        },
         "defaults": {"type": "object", "additionalProperties": {"type": "object"}, "description": "options by kind"},
-        "models": {"type": "object", "propertyNames": _NAME, "additionalProperties": {"type": "object"}, "description": "models by name"},
+        "models": {
+            "type": "object",
+            "propertyNames": _NAME,
+            "additionalProperties": {"type": "object"},
+            "description": "models by name",
+        },
         "checks": {"type": "array", "items": {"type": "object"}, "description": "a list of checks"},
         "certificate": {
             "type": "object",
@@ -45,14 +62,23 @@ TOP: Mapping[str, Any] = {
                         "type": "object",
                         "properties": {
                             "id": _NAME,
-                            "needs": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "a list of checks"},
+                            "needs": {
+                                "type": "array",
+                                "items": {"type": "string"},
+                                "minItems": 1,
+                                "description": "a list of checks",
+                            },
                             "why": {"type": "string"},
                         },
                         "required": ["id", "needs"],
                         "additionalProperties": False,
                     },
                 },
-                "expires": {"type": "string", "pattern": "^[1-9][0-9]{0,4}[hdw]$", "description": "a time such as 12h, 90d or 8w"},
+                "expires": {
+                    "type": "string",
+                    "pattern": "^[1-9][0-9]{0,4}[hdw]$",
+                    "description": "a time such as 12h, 90d or 8w",
+                },
             },
             "additionalProperties": False,
         },
@@ -65,19 +91,40 @@ COMMON: Mapping[str, Any] = {
     "name": _NAME,
     "kind": {"type": "string"},
     "about": {"type": "string"},
-    "model": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}], "description": "the name of a model, or a list of them"},
-    "cases": {"anyOf": [{"type": "string"}, {"type": "array", "items": CASE}], "description": "a file of cases (.jsonl, .json, .yaml, .csv), or a list of them"},
+    "model": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        "description": "the name of a model, or a list of them",
+    },
+    "cases": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": CASE}],
+        "description": "a file of cases (.jsonl, .json, .yaml, .csv), or a list of them",
+    },
     "matrix": {
         "type": "object",
         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "description": "a name of letters, digits and `_`"},
-        "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}, "description": "a list of words or numbers"},
+        "additionalProperties": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": ["string", "number", "boolean"]},
+            "description": "a list of words or numbers",
+        },
         "minProperties": 1,
         "description": "values by name, used as ${matrix.name}",
     },
-    "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": 86400, "description": "the seconds that a case may take, above 0"},
+    "timeout": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": 86400,
+        "description": "the seconds that a case may take, above 0",
+    },
 }
 
-BATCH: Mapping[str, Any] = {"type": "integer", "minimum": 1, "maximum": 4096, "description": "how many cases are answered together, from 1 to 4096"}
+BATCH: Mapping[str, Any] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": 4096,
+    "description": "how many cases are answered together, from 1 to 4096",
+}
 
 
 def check_schema(kind: str) -> dict[str, Any]:
@@ -107,17 +154,33 @@ def spec_schema() -> dict[str, Any]:
     properties["defaults"] = {
         "type": "object",
         "description": "options by kind",
-        "properties": {kind: {"type": "object", "properties": {k: v for k, v in check_schema(kind)["properties"].items() if k not in ("name", "kind")}, "additionalProperties": False} for kind in kinds},
+        "properties": {
+            kind: {
+                "type": "object",
+                "properties": {k: v for k, v in check_schema(kind)["properties"].items() if k not in ("name", "kind")},
+                "additionalProperties": False,
+            }
+            for kind in kinds
+        },
         "additionalProperties": False,
     }
-    properties["models"] = {**properties["models"], "additionalProperties": {"type": "object", "oneOf": [{"$ref": f"#/$defs/model_{how}"} for how in hows]}}
+    properties["models"] = {
+        **properties["models"],
+        "additionalProperties": {"type": "object", "oneOf": [{"$ref": f"#/$defs/model_{how}"} for how in hows]},
+    }
     properties["checks"] = {
         "type": "array",
         "items": {
             "type": "object",
             "properties": {"kind": {"enum": kinds}},
             "required": ["name", "kind"],
-            "allOf": [{"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": {"$ref": f"#/$defs/check_{kind}"}} for kind in kinds],
+            "allOf": [
+                {
+                    "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                    "then": {"$ref": f"#/$defs/check_{kind}"},
+                }
+                for kind in kinds
+            ],
         },
     }
     return {
@@ -125,7 +188,10 @@ def spec_schema() -> dict[str, Any]:
         "title": "A Hallmark spec",
         **TOP,
         "properties": properties,
-        "$defs": {**{f"check_{kind}": _open(check_schema(kind)) for kind in kinds}, **{f"model_{how}": model_schema(how) for how in hows}},
+        "$defs": {
+            **{f"check_{kind}": _open(check_schema(kind)) for kind in kinds},
+            **{f"model_{how}": model_schema(how) for how in hows},
+        },
     }
 
 

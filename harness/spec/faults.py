@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -77,14 +78,25 @@ class SpecFaults(Exception):
         super().__init__(f"{len(self.faults)} fault{'s' * (len(self.faults) != 1)} in the specs")
 
     def __str__(self) -> str:
-        shown = self.faults[:50]
-        more = len(self.faults) - len(shown)
-        return "\n".join([*map(str, shown), *([f"... and {more} more"] if more else [])])
+        """Every file's faults, the first twenty of each: more than that has one cause."""
+        lines: list[str] = []
+        for name, found in itertools.groupby(self.faults, key=lambda fault: fault.spot.page.name):
+            faults = list(found)
+            lines += map(str, faults[:20])
+            if len(faults) > 20:
+                lines.append(f"{name}: and {len(faults) - 20} more")
+        return "\n".join(lines)
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
-    unique = {(str(f.spot), f.code, f.what): f for f in faults}
-    return sorted(unique.values(), key=lambda f: (f.spot.page.name, f.spot.line, f.spot.column))
+    """By place; where several kinds of fault were found at one place, the first kind: the others follow from it."""
+    first: dict[tuple[str, int, int], str] = {}
+    kept: dict[tuple[str, str], Fault] = {}
+    for fault in faults:
+        spot = fault.spot
+        if first.setdefault((spot.page.name, spot.line, spot.column), fault.code) == fault.code:
+            kept.setdefault((str(spot), fault.what), fault)
+    return sorted(kept.values(), key=lambda f: (f.spot.page.name, f.spot.line, f.spot.column))
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -56,7 +56,9 @@ def _remembered(path: Path, site: Site) -> Part | None:
 
 
 def _kept_at(path: Path, site: Site) -> Path:
-    key = "\n".join([__version__, str(LANGUAGE), _own_code(), rooms.fingerprint(), str(site.root), os.path.abspath(path)])
+    key = "\n".join(
+        [__version__, str(LANGUAGE), _own_code(), rooms.fingerprint(), str(site.root), os.path.abspath(path)]
+    )
     return cache_folder() / "plans" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.msgpack"
 
 

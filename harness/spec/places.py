@@ -10,9 +10,19 @@ from pathlib import Path
 
 from harness.spec.faults import Fault, Page, SpecFaults, Spot
 
-_ROOT_MARKS = ("pyproject.toml", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg", ".git")
+_ROOT_MARKS = (
+    "pyproject.toml",
+    "pytest.ini",
+    ".pytest.ini",
+    "pytest.toml",
+    ".pytest.toml",
+    "tox.ini",
+    "setup.cfg",
+    ".git",
+)
 _SKIPPED = frozenset({"node_modules", "venv", "build", "dist", "runs", "__pycache__"})
 _MARK = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
+_LIST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:-\s|\[)")
 ENDINGS = (".yaml", ".yml")
 
 
@@ -24,11 +34,14 @@ def find_root(start: Path) -> Path:
     return start
 
 
-def find_specs(paths: Iterable[Path], *, skip: Callable[[Path], bool] = lambda path: False, strict: bool = False) -> list[Path]:
+def find_specs(
+    paths: Iterable[Path], *, skip: Callable[[Path], bool] = lambda path: False, strict: bool = False
+) -> list[Path]:
     """Spec files at and below `paths`.
 
     A file named outright is a spec. In a folder a YAML file is one if a line of it starts with `hallmark:`, or if the
-    folder holds such a file (an empty file beside specs is a mistake, not a stranger); `strict` takes every YAML file.
+    folder holds such a file: one beside specs that is empty, say, is a mistake and no stranger. `strict` takes all YAML files
+    but lists, which are cases.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -50,22 +63,40 @@ def _folders(top: Path, skip: Callable[[Path], bool]) -> Iterator[list[os.DirEnt
             continue
         yield folder
         for entry in reversed(folder):
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED and not skip(Path(entry.path)):
+            if (
+                entry.is_dir(follow_symlinks=False)
+                and not entry.name.startswith((".", "_"))
+                and entry.name not in _SKIPPED
+                and not skip(Path(entry.path))
+            ):
                 waiting.append(entry.path)
 
 
 def _specs_in(folder: list[os.DirEntry[str]], skip: Callable[[Path], bool], strict: bool) -> list[Path]:
-    texts = [Path(e.path) for e in folder if e.name.endswith(ENDINGS) and not e.name.startswith(("_", ".")) and e.is_file()]
-    texts = [path for path in texts if not skip(path)]
-    return texts if strict or any(map(_marked, texts)) else []
+    texts = [
+        Path(e.path) for e in folder if e.name.endswith(ENDINGS) and not e.name.startswith(("_", ".")) and e.is_file()
+    ]
+    marks = {path: _marked(path) for path in texts if not skip(path)}
+    if not strict and not any(marks.values()):
+        return []
+    return [path for path, marked in marks.items() if marked or not _listing(path)]
 
 
 def _marked(path: Path) -> bool:
+    return _MARK.search(_head(path)) is not None
+
+
+def _listing(path: Path) -> bool:
+    """A file that starts a list, as case files do."""
+    return _LIST.match(_head(path)) is not None
+
+
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return _MARK.search(file.read(8192)) is not None
+            return file.read(8192)
     except OSError:
-        return False
+        return b""
 
 
 def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
@@ -85,7 +116,9 @@ def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
     except FileNotFoundError:
         raise refuse(f"there is no file `{raw}`", _near(asked)) from None
     except (OSError, RuntimeError) as error:
-        raise refuse(f"`{raw}` can't be read: {getattr(error, 'strerror', None) or error}", "name a readable file") from None
+        raise refuse(
+            f"`{raw}` can't be read: {getattr(error, 'strerror', None) or error}", "name a readable file"
+        ) from None
     if not real.is_relative_to(root.resolve()):
         raise refuse(f"`{raw}` leads out of the project through a link", "copy the file into the project")
     if folder and not stat.S_ISDIR(mode):
@@ -112,7 +145,9 @@ def read_file(path: Path, shown: str) -> bytes:
             raise SpecFaults([Fault(Spot(Page(shown, ""), 1, 1), "path", "this is not a file", "name a regular file")])
         return path.read_bytes()
     except OSError as error:
-        raise SpecFaults([Fault(Spot(Page(shown, ""), 1, 1), "path", f"the file can't be read: {error.strerror}")]) from None
+        raise SpecFaults(
+            [Fault(Spot(Page(shown, ""), 1, 1), "path", f"the file can't be read: {error.strerror}")]
+        ) from None
 
 
 def shown(path: Path, root: Path) -> str:
@@ -121,4 +156,13 @@ def shown(path: Path, root: Path) -> str:
     try:
         return path.relative_to(root).as_posix()
     except ValueError:
-        raise SpecFaults([Fault(Spot(Page(str(path), ""), 1, 1), "path", f"the spec is outside the project {root}", "run from the project's root")]) from None
+        raise SpecFaults(
+            [
+                Fault(
+                    Spot(Page(str(path), ""), 1, 1),
+                    "path",
+                    f"the spec is outside the project {root}",
+                    "run from the project's root",
+                )
+            ]
+        ) from None

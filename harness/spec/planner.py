@@ -51,17 +51,31 @@ class _Planner:
         for raw, spot in zip(document.checks, document.checks.items_at, strict=True):
             for check in self.expanded(raw, spot):
                 if check.id in self.checks:
-                    self.fault(find(raw, ("name",), spot), "duplicate-name", f"`{check.name}` is a {check.kind} check at {self.checks[check.id].at} too", "rename one")
+                    self.fault(
+                        find(raw, ("name",), spot),
+                        "duplicate-name",
+                        f"`{check.name}` is a {check.kind} check at {self.checks[check.id].at} too",
+                        "rename one",
+                    )
                 else:
                     self.checks[check.id] = check
-        criteria = [c for raw, spot in zip(document.criteria, document.criteria.items_at, strict=True) if (c := self.criterion(raw, spot))]
+        criteria = [
+            c
+            for raw, spot in zip(document.criteria, document.criteria.items_at, strict=True)
+            if (c := self.criterion(raw, spot))
+        ]
         if not document.checks and not self.faults:
             self.fault(document.top, "no-checks", "the spec has no check", "write `checks:` with at least one")
         if self.faults:
             raise SpecFaults(self.faults)
         expires = about.get("certificate", {}).get("expires")
         return Part(
-            spec=SpecFile(path=document.name, name=about.get("name", Path(document.name).stem), about=about.get("about", ""), expires=float(expires[:-1]) * _SECONDS[expires[-1]] if expires else None),
+            spec=SpecFile(
+                path=document.name,
+                name=about.get("name", Path(document.name).stem),
+                about=about.get("about", ""),
+                expires=float(expires[:-1]) * _SECONDS[expires[-1]] if expires else None,
+            ),
             files=document.files,
             env={name: digest_of(value) for name, value in self.env.items()},
             models={self.key(name): declared for name, (declared, _) in self.models.items()},
@@ -81,10 +95,21 @@ class _Planner:
     def model(self, name: str, declaration: Map, spot: Spot) -> None:
         hows = rooms.names(rooms.SOURCES)
         chosen = [key for key in declaration if key in hows]
-        if len(chosen) != 1:
-            what = f"the model `{name}` has {len(chosen)} sources" if chosen else f"the model `{name}` has no source"
+        if not chosen:
             odd = next((key for key in declaration if meant(key, hows).startswith("did")), None)
-            self.fault(declaration.keys_at[odd] if odd else spot, "source", what, meant(odd, hows) if odd else f"name one of {', '.join(f'`{how}`' for how in hows)}")
+            instead = meant(odd, hows) if odd else f"name one of {', '.join(f'`{how}`' for how in hows)}"
+            self.fault(
+                declaration.keys_at[odd] if odd else spot, "source", f"the model `{name}` has no source", instead
+            )
+            return
+        if len(chosen) > 1:
+            words = " or ".join(f"`{how}`" for how in chosen)
+            self.fault(
+                declaration.keys_at[chosen[1]],
+                "source",
+                f"the model `{name}` has {len(chosen)} sources",
+                f"keep {words}",
+            )
             return
         how = chosen[0]
         schema = envelope.model_schema(how)
@@ -96,11 +121,19 @@ class _Planner:
         options = self.with_files({k: bare(v) for k, v in declaration.items()}, declaration, schema)
         room = rooms.source(how)
         for objection in rooms.optional(room, "faults", options, self.site, default=()):
-            self.fault(find(declaration, objection.path, declaration.spot), objection.code, objection.what, objection.instead)
+            self.fault(
+                find(declaration, objection.path, declaration.spot), objection.code, objection.what, objection.instead
+            )
         if len(self.faults) > before:
             return
         batch = options.pop("batch", room.BATCH)
-        recipe = digest_of([how, rooms.optional(room, "recipe", options, self.site, default=options), [self.document.files.get(str(v)) for v in options.values()]])
+        recipe = digest_of(
+            [
+                how,
+                rooms.optional(room, "recipe", options, self.site, default=options),
+                [self.document.files.get(str(v)) for v in options.values()],
+            ]
+        )
         self.models[name] = (Declared(name=name, how=how, options=options, recipe=recipe, at=spot.short), batch)
 
     def with_files(self, options: dict[str, Any], written: Map, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,13 +155,17 @@ class _Planner:
     def defaults(self) -> None:
         kinds = rooms.names(rooms.EVALUATORS)
         defaults = self.document.defaults
-        for kind, options in defaults.items():
+        for kind, options in list(defaults.items()):
             if kind not in kinds:
                 self.fault(defaults.keys_at[kind], "unknown-kind", f"`{kind}` is not a kind", meant(kind, kinds))
                 continue
-            for key in options:
-                if key not in envelope.check_schema(kind)["properties"] or key in ("name", "kind"):
-                    self.fault(options.keys_at[key], "unknown-key", f"`{key}` is not an option of {kind}", meant(key, envelope.check_schema(kind)["properties"]))
+            known = envelope.check_schema(kind)["properties"].keys() - {"name", "kind"}
+            strange = [key for key in options if key not in known]
+            for key in strange:
+                self.fault(
+                    options.keys_at[key], "unknown-key", f"`{key}` is not an option of {kind}", meant(key, known)
+                )
+            defaults[kind] = options.without(*strange)
 
     def expanded(self, raw: Map, spot: Spot) -> Iterator[Check]:
         kind = raw.get("kind")
@@ -136,21 +173,32 @@ class _Planner:
         if not isinstance(kind, str) or kind not in kinds:
             if kind is None:
                 odd = next((key for key in raw if meant(key, ["kind"]).startswith("did")), None)
-                self.fault(raw.keys_at[odd] if odd else spot, "missing-key", "the check has no `kind`", f"write `kind:` with one of {', '.join(kinds)}")
+                self.fault(
+                    raw.keys_at[odd] if odd else spot,
+                    "missing-key",
+                    "the check has no `kind`",
+                    f"write `kind:` with one of {', '.join(kinds)}",
+                )
             else:
-                self.fault(find(raw, ("kind",), spot), "unknown-kind", f"`{kind}` is not a kind", meant(str(kind), kinds))
+                self.fault(
+                    find(raw, ("kind",), spot), "unknown-kind", f"`{kind}` is not a kind", meant(str(kind), kinds)
+                )
             return
         defaults = self.document.defaults.get(kind)
         check = merged(defaults, raw) if isinstance(defaults, Map) else raw
         schema = envelope.check_schema(kind)
         matrix = check.get("matrix", {})
-        shape = shape_faults(matrix, envelope.COMMON["matrix"], find(check, ("matrix",), spot)) if "matrix" in check else []
+        shape = (
+            shape_faults(matrix, envelope.COMMON["matrix"], find(check, ("matrix",), spot)) if "matrix" in check else []
+        )
         self.faults += shape
         if shape:
             return
         for values in itertools.product(*matrix.values()):
             chosen = dict(zip(matrix, values, strict=True))
-            filled = Substitution(chosen, self.faults, self.env).fill(check, spot, skip=("cases",) if isinstance(check.get("cases"), list) else ())
+            filled = Substitution(chosen, self.faults, self.env).fill(
+                check, spot, skip=("cases",) if isinstance(check.get("cases"), list) else ()
+            )
             shape = shape_faults(_without_cases(filled), _loosened(schema, filled), spot)
             self.faults += shape
             if not shape:
@@ -162,8 +210,13 @@ class _Planner:
         for index, model in enumerate(models if many else [models]):
             at = find(check, ("model", index) if many else ("model",), spot)
             if model and model not in self.models:
-                if model not in self.document.models:
-                    self.fault(at, "unknown-model", f"there is no model `{model}`", meant(model, self.document.models) or "declare it under `models:`")
+                if model not in self.document.models and not self.document.lacks_fragments:
+                    self.fault(
+                        at,
+                        "unknown-model",
+                        f"there is no model `{model}`",
+                        meant(model, self.document.models) or "declare it under `models:`",
+                    )
                 continue
             made = self.check(check, spot, model, [model, *labels] if many else labels)
             if made:
@@ -226,9 +279,16 @@ class _Planner:
         for index, need in enumerate(raw["needs"]):
             found = [check.id for check in self.checks.values() if need in (check.name, check.name.partition("[")[0])]
             if not found:
-                names = {check.name for check in self.checks.values()} | {check.name.partition("[")[0] for check in self.checks.values()}
+                names = {check.name for check in self.checks.values()} | {
+                    check.name.partition("[")[0] for check in self.checks.values()
+                }
                 if not self.faults:
-                    self.fault(find(raw, ("needs", index), spot), "unknown-check", f"there is no check `{need}`", meant(need, names))
+                    self.fault(
+                        find(raw, ("needs", index), spot),
+                        "unknown-check",
+                        f"there is no check `{need}`",
+                        meant(need, names),
+                    )
                 return None
             needs += found
         return Criterion(id=raw["id"], needs=tuple(needs), why=raw.get("why", ""), at=spot.short)
@@ -237,7 +297,9 @@ class _Planner:
         """What model sources want a reviewer to know, given the cases that each model will be asked."""
         for name, (declared, _) in self.models.items():
             ids = {case.id for check in self.checks.values() if check.model == self.key(name) for case in check.cases}
-            yield from rooms.optional(rooms.source(declared.how), "remarks", declared.options, self.site, ids, default=())
+            yield from rooms.optional(
+                rooms.source(declared.how), "remarks", declared.options, self.site, ids, default=()
+            )
 
 
 def _label(value: Any) -> str:
@@ -251,4 +313,8 @@ def _without_cases(check: Map) -> Map:
 
 
 def _loosened(schema: dict[str, Any], check: Map) -> dict[str, Any]:
-    return {**schema, "required": [key for key in schema["required"] if key != "cases"]} if isinstance(check.get("cases"), list) else schema
+    return (
+        {**schema, "required": [key for key in schema["required"] if key != "cases"]}
+        if isinstance(check.get("cases"), list)
+        else schema
+    )

@@ -10,7 +10,15 @@ from harness.codec import to_json
 from harness.spec.faults import Fault, Spot, listed, meant
 from harness.spec.text import Map, bare, find
 
-_KINDS = {"object": "a mapping", "array": "a list", "string": "text", "number": "a number", "integer": "a whole number", "boolean": "true or false", "null": "null"}
+_KINDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "null",
+}
 
 
 @cache
@@ -40,16 +48,37 @@ def _faults(error: Any, root: Any, spot: Spot) -> list[Fault]:
     match rule:
         case "additionalProperties":
             known = error.schema.get("properties", {})
-            return [Fault(_key_spot(instance, key, at), "unknown-key", f"`{key}` is not a key {_of(path)}", meant(key, known)) for key in instance if key not in known]
+            return [
+                Fault(
+                    _key_spot(instance, key, at),
+                    "unknown-key",
+                    f"`{key}` is not a key {_of('of', path)}",
+                    meant(key, known),
+                )
+                for key in instance
+                if key not in known
+            ]
         case "required":
             missing = [key for key in limit if key not in instance]
-            return [Fault(at, "missing-key", f"`{key}` is missing {_of(path)}", _how(error.schema, key)) for key in missing[:1]]
+            return [
+                Fault(at, "missing-key", f"`{key}` is missing {_of('in', path)}", _how(error.schema, key))
+                for key in missing[:1]
+            ]
         case "type" | "anyOf" | "oneOf":
             return [Fault(at, "wrong-type", f"{here} is {_say(instance)}", should)]
         case "const":
             return [Fault(at, "wrong-value", f"{here} is {_say(instance)}", f"write `{limit}`")]
         case "enum":
-            return [Fault(at, "wrong-value", f"{here} is {_say(instance)}", meant(instance, limit) if isinstance(instance, str) else f"known here: {listed(list(map(str, limit)))}")]
+            return [
+                Fault(
+                    at,
+                    "wrong-value",
+                    f"{here} is {_say(instance)}",
+                    meant(instance, limit)
+                    if isinstance(instance, str)
+                    else f"known here: {listed(list(map(str, limit)))}",
+                )
+            ]
         case "pattern" if "propertyNames" in error.absolute_schema_path:
             parent = find(root, path, spot)
             holder = _at(root, path)
@@ -70,9 +99,9 @@ def _key_spot(holder: Any, key: str, otherwise: Spot) -> Spot:
     return holder.keys_at.get(key, otherwise) if isinstance(holder, Map) else otherwise
 
 
-def _of(path: tuple[str | int, ...]) -> str:
+def _of(word: str, path: tuple[str | int, ...]) -> str:
     words = [str(step) for step in path if isinstance(step, str)]
-    return f"of `{'.'.join(words)}`" if words else "here"
+    return f"{word} `{'.'.join(words)}`" if words else "here"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -50,9 +50,15 @@ class Substitution:
             key = name[7:]
             if key in self.matrix:
                 return self.matrix[key]
-            self._fault(spot, f"`{key}` is not in the matrix of this check", meant(key, self.matrix) or "write `matrix:` beside it")
+            self._fault(
+                spot,
+                f"`{key}` is not in the matrix of this check",
+                meant(key, self.matrix) or "write `matrix:` beside it",
+            )
             return ""
-        self._fault(spot, f"`${{{name}}}` is not a variable", "write ${env:NAME} or ${matrix.name}, or $$ for a dollar sign")
+        self._fault(
+            spot, f"`${{{name}}}` is not a variable", "write ${env:NAME} or ${matrix.name}, or $$ for a dollar sign"
+        )
         return ""
 
     def _env(self, name: str, spot: Spot, *, whole: bool) -> Any:

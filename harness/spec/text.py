@@ -96,11 +96,25 @@ def read_text(data: bytes, name: str, limit: int = BYTES) -> Page:
         before = data[: error.start]
         page = Page(name, data.decode("utf-8", "replace"))
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-        _refuse(page, before.count(b"\n") + 1, column, "encoding", f"byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+        _refuse(
+            page,
+            before.count(b"\n") + 1,
+            column,
+            "encoding",
+            f"byte 0x{data[error.start]:02x} is not UTF-8",
+            "save the file as UTF-8",
+        )
     page = Page(name, text)
     if bad := _CONTROL.search(text):
         line, column = place(text, bad.start())
-        _refuse(page, line, column, "control-character", f"U+{ord(bad.group()):04X} may not stand in a file", "remove it, or write it as an escape in double quotes")
+        _refuse(
+            page,
+            line,
+            column,
+            "control-character",
+            f"U+{ord(bad.group()):04X} may not stand in a file",
+            "remove it, or write it as an escape in double quotes",
+        )
     return page
 
 
@@ -184,7 +198,9 @@ class _Builder:
         elif kind is yaml.DocumentStartEvent:
             self.seen += 1
             if self.seen > 1:
-                self.stop(self.spot(event), "several-documents", "a second document starts here", "keep one document a file")
+                self.stop(
+                    self.spot(event), "several-documents", "a second document starts here", "keep one document a file"
+                )
 
     def open(self, event: Any, into: Map | Seq, spot: Spot) -> None:
         if len(self.stack) >= DEPTH:
@@ -198,19 +214,36 @@ class _Builder:
 
     def no_tag(self, event: Any, spot: Spot) -> None:
         if event.tag is not None:
-            self.faults.append(Fault(spot, "tag", f"the tag `{event.tag}` is not part of the language", "remove it; quote the value if it is text"))
+            self.faults.append(
+                Fault(
+                    spot,
+                    "tag",
+                    f"the tag `{event.tag}` is not part of the language",
+                    "remove it; quote the value if it is text",
+                )
+            )
 
     def alias(self, event: Any) -> None:
         spot = self.spot(event)
         if event.anchor not in self.anchors:
-            self.stop(spot, "alias", f"`*{event.anchor}` has no anchor above it", f"write `&{event.anchor}` where it is defined")
+            self.stop(
+                spot,
+                "alias",
+                f"`*{event.anchor}` has no anchor above it",
+                f"write `&{event.anchor}` where it is defined",
+            )
         known = self.anchors[event.anchor]
         if known is None:
             self.stop(spot, "alias", f"`*{event.anchor}` stands inside itself", "write the value out")
         value, nodes = known
         self.aliased += nodes
         if self.aliased > ALIASED:
-            self.stop(spot, "alias", f"aliases expand to more than {ALIASED:,} values", "write the values out, or use `defaults:`")
+            self.stop(
+                spot,
+                "alias",
+                f"aliases expand to more than {ALIASED:,} values",
+                "write the values out, or use `defaults:`",
+            )
         frame = self.stack[-1] if self.stack else None
         if frame and isinstance(frame.into, Map) and frame.key is None:
             self.stop(spot, "key", "a key must be a word, not an alias", "write it out")
@@ -311,7 +344,11 @@ def read_plain(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if text in _BOOLISH:
-        raise Surprise("surprise", f"`{text}` is a boolean to some readers and text to others", f'write `true` or `false`, or quote it: "{text}"')
+        raise Surprise(
+            "surprise",
+            f"`{text}` is a boolean to some readers and text to others",
+            f'write `true` or `false`, or quote it: "{text}"',
+        )
     if not _NUMERIC.match(text):
         return text
     if _INT.match(text):
@@ -335,8 +372,20 @@ def read_plain(text: str) -> Any:
         case "date":
             raise Surprise("surprise", f"`{text}` is a date to some readers", quoted)
         case "based" | "padded":
-            raise Surprise("surprise", f"`{text}` is read in different bases by different readers", f"write it in decimal without leading zeros, or {quoted}")
+            raise Surprise(
+                "surprise",
+                f"`{text}` is read in different bases by different readers",
+                f"write it in decimal without leading zeros, or {quoted}",
+            )
         case "exponent":
-            raise Surprise("surprise", f"`{text}` is a number to some readers and text to others", f"write it out, as 0.001, or with a point and a sign, as 1.0e-3, or {quoted}")
+            raise Surprise(
+                "surprise",
+                f"`{text}` is a number to some readers and text to others",
+                f"write it out, as 0.001, or with a point and a sign, as 1.0e-3, or {quoted}",
+            )
         case _:
-            raise Surprise("surprise", f"`{text}` is a number to some readers and text to others", f"write it plainly, as 1000 or 0.5, or {quoted}")
+            raise Surprise(
+                "surprise",
+                f"`{text}` is a number to some readers and text to others",
+                f"write it plainly, as 1000 or 0.5, or {quoted}",
+            )

@@ -66,7 +66,14 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"value": value, "line": line, "plain": inert, "number": number, "short": short, "time": time_}
+    environment.filters |= {
+        "value": value,
+        "line": line,
+        "plain": inert,
+        "number": number,
+        "short": short,
+        "time": time_,
+    }
     environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
     return environment
 
@@ -138,4 +145,10 @@ def short(given: str) -> str:
 def time_(seconds: float | None) -> str:
     if seconds is None:
         return "–"
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+    return (
+        f"{seconds * 1000:.1f} ms"
+        if seconds < 1
+        else f"{seconds:.1f} s"
+        if seconds < 120
+        else f"{seconds / 60:.1f} min"
+    )

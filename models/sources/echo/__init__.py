@@ -1,8 +1,8 @@
 """A model that says what it is asked, for trying things out; on demand it fails, hangs or crashes.
 
-    models:
-      parrot: {echo: {}}
-      shaky:  {echo: {fail: [case-3], crash: [case-7], wrong: [case-9], seconds: 0.01}}
+models:
+  parrot: {echo: {}}
+  shaky:  {echo: {fail: [case-3], crash: [case-7], wrong: [case-9], seconds: 0.01}}
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Answers recorded elsewhere, by case id: a team certifies outputs that it already has.
 
-    models:
-      saved: {replay: answers.jsonl}          # one {"id": ..., "answer": ...} a line
+models:
+  saved: {replay: answers.jsonl}          # one {"id": ..., "answer": ...} a line
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any
 from harness.codec import digest
 from harness.contract import Objection, Question, Refused, Site
 
-SCHEMA = {"properties": {"replay": {"type": "string", "format": "file", "description": "a file with one {id, answer} a line"}}}
+SCHEMA = {
+    "properties": {"replay": {"type": "string", "format": "file", "description": "a file with one {id, answer} a line"}}
+}
 BATCH = 250
 
 
@@ -46,7 +48,9 @@ def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
     except OSError:
         return
     for said in objections:
-        yield Objection(("replay",), "answers", f"{options['replay']}:{said}", 'write {"id": ..., "answer": ...} on each line')
+        yield Objection(
+            ("replay",), "answers", f"{options['replay']}:{said}", 'write {"id": ..., "answer": ...} on each line'
+        )
 
 
 def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A model of the zoo, built from its name and a seed, once, and kept by content.
 
-    models:
-      base: {zoo: lenet5, seed: 0}
+models:
+  base: {zoo: lenet5, seed: 0}
 """
 
 from __future__ import annotations
@@ -19,8 +19,17 @@ from harness.contract import Model, Objection, Refused, Site
 SCHEMA = {
     "properties": {
         "zoo": {"type": "string", "description": "the name of a model of the zoo"},
-        "data": {"type": "string", "format": "folder", "description": "a folder of data to build it from, where it takes one"},
-        "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "description": "the whole number it is built from, 0 unless told"},
+        "data": {
+            "type": "string",
+            "format": "folder",
+            "description": "a folder of data to build it from, where it takes one",
+        },
+        "seed": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 2**32 - 1,
+            "description": "the whole number it is built from, 0 unless told",
+        },
     }
 }
 BATCH = 32
@@ -44,7 +53,12 @@ def _offered() -> dict[str, EntryPoint]:
 
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
     if options["zoo"] not in _offered():
-        yield Objection(("zoo",), "unknown-model", f"the zoo has no `{options['zoo']}`", f"it has {', '.join(f'`{name}`' for name in sorted(_offered()))}")
+        yield Objection(
+            ("zoo",),
+            "unknown-model",
+            f"the zoo has no `{options['zoo']}`",
+            f"it has {', '.join(f'`{name}`' for name in sorted(_offered()))}",
+        )
 
 
 def recipe(options: Mapping[str, Any], site: Site) -> list[Any]:

@@ -63,7 +63,12 @@ def cases() -> Iterator[dict[str, Any]]:
     for index in sorted(_parts(len(images))[1].tolist()):
         rows = ["".join(LEVELS[int(level)] for level in row) for row in images[index].reshape(8, 8)]
         label = int(labels[index])
-        yield {"id": f"digit-{index:04d}", "input": {"image": rows}, "expect": {"label": label}, "tags": [f"label-{label}"]}
+        yield {
+            "id": f"digit-{index:04d}",
+            "input": {"image": rows},
+            "expect": {"label": label},
+            "tags": [f"label-{label}"],
+        }
 
 
 if __name__ == "__main__":

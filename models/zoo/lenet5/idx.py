@@ -29,7 +29,9 @@ def read(path: Path) -> NDArray[np.uint8]:
         raise ValueError(f"{path.name} ends within its sizes")
     shape = struct.unpack(f">{rank}I", data[4:start])
     if len(data) - start != int(np.prod(shape)):
-        raise ValueError(f"{path.name} holds {len(data) - start} bytes, where its sizes {shape} ask for {int(np.prod(shape))}")
+        raise ValueError(
+            f"{path.name} holds {len(data) - start} bytes, where its sizes {shape} ask for {int(np.prod(shape))}"
+        )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 

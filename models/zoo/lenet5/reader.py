@@ -36,7 +36,10 @@ class Reader:
         levels = np.stack([np.zeros((28, 28), np.uint8) if isinstance(image, Refused) else image for image in images])
         shares = mx.softmax(self.model(mx.array(levels.astype(np.float32) / 255)), axis=1)
         mx.eval(shares)
-        return [image if isinstance(image, Refused) else _answer(row) for image, row in zip(images, np.array(shares), strict=True)]
+        return [
+            image if isinstance(image, Refused) else _answer(row)
+            for image, row in zip(images, np.array(shares), strict=True)
+        ]
 
     def facts(self) -> Mapping[str, Any]:
         return {"dtype": "float32", "parameters": sum(int(value.size) for value in _leaves(self.model.parameters()))}

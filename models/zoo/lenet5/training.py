@@ -35,7 +35,9 @@ def train(data: Path, weights: Path, seed: int, say: Callable[[str], None]) -> N
         total = 0.0
         for start in range(0, len(order) - BATCH + 1, BATCH):
             chosen = order[start : start + BATCH]
-            loss, gradients = step(model, mx.array(shifted(images[chosen], random)), mx.array(labels[chosen].astype(np.int32)))
+            loss, gradients = step(
+                model, mx.array(shifted(images[chosen], random)), mx.array(labels[chosen].astype(np.int32))
+            )
             optimizer.update(model, gradients)
             mx.eval(model.parameters(), optimizer.state)
             total += loss.item()
@@ -43,7 +45,9 @@ def train(data: Path, weights: Path, seed: int, say: Callable[[str], None]) -> N
     held = accuracy(model, data)
     say(f"  held-out accuracy {held:.4f}")
     mx.save_safetensors(str(weights), dict(tree_flatten(model.parameters())), metadata={"format": "mlx"})
-    weights.with_name("training.json").write_text(json.dumps({"seed": seed, "epochs": EPOCHS, "held_out_accuracy": held}))
+    weights.with_name("training.json").write_text(
+        json.dumps({"seed": seed, "epochs": EPOCHS, "held_out_accuracy": held})
+    )
 
 
 def _loss(model: LeNet5, images: mx.array, labels: mx.array) -> mx.array:
