@@ -88,7 +88,8 @@ def _one_process(request: Request, check: Check, measured: Measured) -> tuple[in
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert child.stdin and child.stdout
+    assert child.stdin
+    assert child.stdout
     stood, why = IDLE, ""
     try:
         with contextlib.suppress(BrokenPipeError):

@@ -47,8 +47,8 @@ class Bench:
     ) -> None:
         """Measure some cases of one batch, adding an outcome each to `into`.
 
-        Whichever are wanted, a model that answers a batch in one go is asked the whole batch, so that its answers are the
-        same to the bit. `alone` asks it one case at a time: for finding the case that kills.
+        Whichever are wanted, a model that answers a batch in one go is asked the whole batch, so that its answers are
+        the same to the bit. `alone` asks it one case at a time: for finding the case that kills.
         """
         check = self.plan.checks[index]
         room = rooms.evaluator(check.kind)
@@ -236,7 +236,7 @@ def _alarm() -> Iterator[Callable[[float], None]]:
 
     before = signal.signal(signal.SIGALRM, ring)
     try:
-        yield lambda seconds: _set_timer(seconds)
+        yield _set_timer
     finally:
         _set_timer(0)
         signal.signal(signal.SIGALRM, before)

@@ -34,7 +34,7 @@ _WORST: Sequence[Ruling] = ("error", "fail", "inconclusive", "unsupported", "pas
 def judge(check: Check, found: Mapping[str, Outcome]) -> CheckResult:
     """The verdict of a check on what was measured of it. Nothing passes here by accident or by omission."""
     outcomes = [found[case.id] for case in check.cases if case.id in found]
-    counts = Counter(outcome.outcome for outcome in outcomes)
+    counts: Counter[str] = Counter(outcome.outcome for outcome in outcomes)
     verdict = _guarded(check, outcomes)
     return CheckResult(
         id=check.id,
@@ -42,7 +42,7 @@ def judge(check: Check, found: Mapping[str, Outcome]) -> CheckResult:
         kind=check.kind,
         model=check.model or None,
         planned=len(check.cases),
-        outcomes=Tally(**{word: counts[word] for word in Tally.__struct_fields__}),
+        outcomes=Tally(**{word: counts.get(word, 0) for word in Tally.__struct_fields__}),
         at=check.at,
         seconds=round(sum(outcome.seconds for outcome in outcomes), 6),
         **msgspec.structs.asdict(verdict),
@@ -140,13 +140,13 @@ def _status(
     if bad:
         return (
             "blocked",
-            f"{_count(len(bad), 'check')} of {len(results)} did not pass: {', '.join(r.name for r in bad[:5])}",
+            f"{_count(len(bad), 'check')} of {len(results)} did not pass: {_names(bad)}",
         )
     open_ = [result for result in results if result.verdict == "inconclusive"]
     if open_:
         return (
             "inconclusive",
-            f"{_count(len(open_), 'check')} of {len(results)} could not be decided: {', '.join(r.name for r in open_[:5])}",
+            f"{_count(len(open_), 'check')} of {len(results)} could not be decided: {_names(open_)}",
         )
     unheard = [criterion for criterion in criteria if criterion.verdict != "pass"]
     if unheard:
@@ -155,6 +155,10 @@ def _status(
         "certified",
         f"{'all ' * (len(results) > 1)}{_count(len(results), 'check')} passed on {_count(planned, 'case')}",
     )
+
+
+def _names(results: Sequence[CheckResult]) -> str:
+    return ", ".join(result.name for result in results[:5]) + (" ..." if len(results) > 5 else "")
 
 
 def _count(n: int, word: str) -> str:
@@ -185,10 +189,8 @@ def _recommendations(results: Sequence[CheckResult]) -> list[str]:
     said = []
     for result in results:
         if result.verdict == "inconclusive" and result.needed_n:
-            more = result.needed_n - result.n
-            said.append(
-                f"{result.name}: collect {more} more cases ({result.needed_n} in all): that many would decide it, if things go on as they went"
-            )
+            more = f"collect {result.needed_n - result.n} more cases ({result.needed_n} in all)"
+            said.append(f"{result.name}: {more}: that many would decide it, if things go on as they went")
         elif result.advice:
             said.append(f"{result.name}: {result.advice}")
     return said

@@ -156,7 +156,8 @@ def _read(given: argparse.Namespace) -> tuple[Plan, Shelf]:
 def _validate(given: argparse.Namespace, rest: list[str]) -> int:
     plan, _ = _read(given)
     print(
-        f"{_count(len(plan.specs), 'spec')}, {_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}: no fault"
+        f"{_count(len(plan.specs), 'spec')}, {_count(len(plan.checks), 'check')}, "
+        f"{_count(plan.cases(), 'case')}: no fault"
     )
     for note in plan.notes:
         print(f"note: {note}")

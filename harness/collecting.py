@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,8 @@ class Collecting:
         return None if spec is None else SpecNode.from_parent(parent, path=file_path, nodeid=spec)
 
     def _take_up_failed_gates(self) -> None:
-        """A gated check that failed last time stands for its cases, none of which is a failure: `--lf` measures them all."""
-        plugin = self.config.pluginmanager.get_plugin("lfplugin")
+        """`--lf` measures a gated check that failed as a whole: its cases are no failures of their own."""
+        plugin: Any = self.config.pluginmanager.get_plugin("lfplugin")
         if not getattr(plugin, "active", False):
             return
         failed = {str(nodeid) for nodeid in plugin.lastfailed}

@@ -352,8 +352,12 @@ class Pages(Protocol):
     """Everything that a report may tell: the run folder, read and recomputed."""
 
     plan: Plan
-    certificate: Certificate
-    settings: Sequence[Setting]
+
+    @property
+    def certificate(self) -> Certificate: ...
+
+    @property
+    def settings(self) -> Sequence[Setting]: ...
 
     def outcomes(self, check: str) -> Mapping[str, Outcome]: ...
 

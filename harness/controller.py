@@ -1,4 +1,4 @@
-"""The controller of a session that has specs: it plans, records, judges, certifies, and tells pytest what came of each case."""
+"""The controller of a session that has specs: it records, judges and certifies, and tells pytest of each case."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Controller(Collecting):
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         mine = [item for item in session.items if isinstance(item, UnitItem)]
         self.selected = {item.nodeid for item in mine}
-        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if hasattr(terminal, "_numcollected"):
             terminal._numcollected += sum(len(item.unit.positions) - 1 for item in mine)
 
@@ -231,7 +231,7 @@ class Controller(Collecting):
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         verdict = report.__dict__.get("hallmark_verdict")
         if verdict is None:
-            return _LETTERS["error"] if report.when == "measurement" else None
+            return _LETTERS["error"] if str(report.when) == "measurement" else None
         return _LETTERS[verdict]
 
     # --------------------------------------------------------------------------------------- the end

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from harness import rooms
-from harness.contract import UNSET, Case, Check, CheckResult, Outcome, Plan, Setting
+from harness.contract import Case, Check, CheckResult, Outcome, Plan, Setting
 from harness.spec.faults import meant, visible
 
 try:
@@ -55,7 +56,7 @@ class Selection(msgspec.Struct, frozen=True):
 
     def unknown(self, plan: Plan) -> list[str]:
         """What is named and not there, each with the nearest name there is."""
-        left = {name: None for name in self.ids}
+        left = dict.fromkeys(self.ids)
         known: list[str] = []
         for check in plan.checks if left else ():
             left.pop(check.id, None)
@@ -222,7 +223,7 @@ class Reporter:
         self.check = check
         self.cases = {case.id: case for case in check.cases}
         self.gated = rooms.gated(check)
-        self.keywords: dict[str, int] = {check.kind: 1}
+        self.keywords: dict[str, Any] = {check.kind: 1}
         spec, _, self.tail = check.id.partition("::")
         self.spec, self.line = spec, line_of(check.at)
         self.dotted = check.id.replace("/", ".").replace("::", ".")
@@ -262,7 +263,7 @@ class Reporter:
             seconds,
             start,
             start + seconds,
-        )  # type: ignore[arg-type]
+        )
 
     def _told(self, outcome: Outcome) -> Told:
         case = self.cases[outcome.case]

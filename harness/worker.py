@@ -33,7 +33,7 @@ class Worker(Collecting):
         return True
 
     def _carrier(self, item: UnitItem, outcomes: list[Outcome]) -> pytest.TestReport:
-        """The one report that xdist takes of an item; a single case's tells its outcome, so that `-x` stops here too."""
+        """The one report that xdist takes of an item; of a single case it tells the outcome, so that `-x` stops."""
         report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "call")
         if len(outcomes) == 1:
             case = Reporter(item.check).case(outcomes[0], 0.0)

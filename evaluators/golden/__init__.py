@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from msgspec import UNSET
+
 from evaluators.golden.compare import SCHEMA as COMPARE
 from evaluators.golden.compare import Comparison, read_comparison
 from evaluators.golden.gate import SCHEMA as GATE
 from evaluators.golden.gate import gate_faults, judge_gate, judge_suite
-from harness.contract import UNSET, Case, Check, Measuring, Objection, Outcome, Verdict
+from harness.contract import Case, Check, Measuring, Objection, Outcome, Verdict
 
 SCHEMA = {"properties": {"compare": COMPARE, "gate": GATE}, "required": ["model", "cases"]}
 PANEL = "panel.html"

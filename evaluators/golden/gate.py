@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.contract import Check, Objection, Outcome, Verdict
+from harness.contract import Check, Objection, Outcome, Verdict, Word
 from harness.statistics import proportion
 
 SCHEMA = {
@@ -59,7 +59,8 @@ def gate_faults(check: Check) -> Iterator[Objection]:
             "write a rate below 1, or `population: suite`",
         )
     elif check.cases and len(check.cases) < least:
-        what = f"{len(check.cases)} case{'s' * (len(check.cases) != 1)} can never show a rate of {threshold:g} with a confidence of {confidence:g}, even if all are met"
+        many = f"{len(check.cases)} case{'s' * (len(check.cases) != 1)}"
+        what = f"{many} can never show a rate of {threshold:g} with a confidence of {confidence:g}, even if all are met"
         yield Objection(("gate", "pass_rate"), "gate", what, f"collect at least {least}")
     if any(case.weight != 1 for case in check.cases):
         yield Objection(
@@ -153,9 +154,10 @@ def _rate(check: Check, outcomes: Sequence[Outcome], words: Sequence[str] = ("me
     return sum(weights[o.case] for o in outcomes if o.outcome in words) / sum(weights[o.case] for o in outcomes)
 
 
-def _said(counts: Mapping[str, int], n: int) -> str:
+def _said(counts: Counter[Word], n: int) -> str:
     parts = [f"{counts['met']} of {n} cases met"]
-    parts += [
-        f"{counts[word]} {said}" for word, said in (("error", "in error"), ("skipped", "skipped")) if counts[word]
-    ]
+    if counts["error"]:
+        parts.append(f"{counts['error']} in error")
+    if counts["skipped"]:
+        parts.append(f"{counts['skipped']} skipped")
     return ", ".join(parts)

@@ -21,7 +21,8 @@ def _pattern(validator: Any, wanted: str, instance: Any, schema: Any) -> Iterato
         yield jsonschema.ValidationError(f"{instance!r} does not match {wanted!r}")
 
 
-_Validator: Any = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+_extend: Any = jsonschema.validators.extend
+_Validator: Any = _extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
 
 
 @lru_cache(maxsize=256)
@@ -88,8 +89,8 @@ def _part_fault(root: dict[str, Any], part: dict[str, Any]) -> Fault:
 
 def _target(root: dict[str, Any], reference: str) -> Any:
     found: Any = root
-    for step in reference[1:].split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
+    for part in reference[1:].split("/")[1:]:
+        step = part.replace("~1", "/").replace("~0", "~")
         if isinstance(found, list) and step.isdecimal() and int(step) < len(found):
             found = found[int(step)]
         elif isinstance(found, dict) and step in found:

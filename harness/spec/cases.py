@@ -110,9 +110,8 @@ def _case(row: Any, spot: Spot, faults: list[Fault]) -> Case | None:
     for key in row.keys() - _KEYS:
         where = row.keys_at[key] if isinstance(row, Map) else spot
         faults.append(Fault(where, "unknown-key", f"`{key}` is not a key of a case", meant(key, _KEYS)))
-    for key in ("id", "input"):
-        if key not in row:
-            faults.append(Fault(spot, "missing-key", f"the case has no `{key}`", f"write `{key}:`"))
+    lacking = [key for key in ("id", "input") if key not in row]
+    faults += [Fault(spot, "missing-key", f"the case has no `{key}`", f"write `{key}:`") for key in lacking]
     name, tags, weight, cluster = row.get("id", "-"), row.get("tags", ()), row.get("weight", 1), row.get("cluster", "")
     if not isinstance(name, str):
         faults.append(
@@ -186,7 +185,7 @@ def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
     spot = Spot(page, line, column)
     try:
         value, end = _decoder.raw_decode(page.text, start)
-        if "\\u" in page.text[start:end] or not page.text[start : start + 1] == "{":
+        if "\\u" in page.text[start:end] or page.text[start : start + 1] != "{":
             plain(value)
     except json.JSONDecodeError as error:
         raise SpecFaults(
@@ -277,7 +276,7 @@ def _blank(text: str, offset: int) -> int:
 
 
 def _csv(page: Page) -> Iterator[tuple[Any, Spot]]:
-    """Columns id, input, expect, ...; `expect.label` makes an object; a cell that is JSON is read as JSON, else as text."""
+    """Columns id, input, expect, ...; `expect.label` makes an object; a cell that is JSON is read as such, else as text."""
     reader = csv.reader(io.StringIO(page.text), strict=True)
     try:
         header = next(reader, [])

@@ -53,7 +53,7 @@ class Document:
         self.faults += [f for f in shapes if (f.spot.page.name, f.spot.line) not in misread]
         if any(f.spot.page.name == name and f.code in ("wrong-type", "missing-key") for f in shapes):
             raise SpecFaults(self.faults)
-        self._include(document, within + (name,))
+        self._include(document, (*within, name))
         self._merge(document, top=not within)
 
     def _include(self, document: Map, within: tuple[str, ...]) -> None:

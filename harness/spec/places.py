@@ -40,8 +40,8 @@ def find_specs(
     """Spec files at and below `paths`.
 
     A file named outright is a spec. In a folder a YAML file is one if a line of it starts with `hallmark:`, or if the
-    folder holds such a file: one beside specs that is empty, say, is a mistake and no stranger. `strict` takes all YAML files
-    but lists, which are cases.
+    folder holds such a file: one beside specs that is empty, say, is a mistake and no stranger. `strict` takes all YAML
+    files but lists, which are cases.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -62,14 +62,11 @@ def _folders(top: Path, skip: Callable[[Path], bool]) -> Iterator[list[os.DirEnt
         except OSError:
             continue
         yield folder
-        for entry in reversed(folder):
-            if (
-                entry.is_dir(follow_symlinks=False)
-                and not entry.name.startswith((".", "_"))
-                and entry.name not in _SKIPPED
-                and not skip(Path(entry.path))
-            ):
-                waiting.append(entry.path)
+        waiting += [entry.path for entry in reversed(folder) if _walked(entry) and not skip(Path(entry.path))]
+
+
+def _walked(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED
 
 
 def _specs_in(folder: list[os.DirEntry[str]], skip: Callable[[Path], bool], strict: bool) -> list[Path]:
@@ -100,7 +97,7 @@ def _head(path: Path) -> bytes:
 
 
 def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
-    """The file that `raw`, written at `spot`, names: relative to the file it is written in, regular, and inside the root."""
+    """The file that `raw`, written at `spot`, names: relative to where it is written, regular, and inside the root."""
 
     def refuse(what: str, instead: str) -> SpecFaults:
         return SpecFaults([Fault(spot, "path", what, instead)])

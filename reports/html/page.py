@@ -1,4 +1,4 @@
-"""Lays a run out as a page. Everything that a model or a spec wrote is escaped, and its control characters made visible."""
+"""Lays a run out as a page. What models and specs wrote is escaped, and its control characters are made visible."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from typing import Any
 import jinja2
 import msgspec
 from markupsafe import Markup
+from msgspec import UNSET
 
-from harness.contract import UNSET, Case, Check, CheckResult, Outcome, Pages
+from harness.contract import Case, Check, CheckResult, Outcome, Pages
 
 _HERE = Path(__file__).parent
 _WHOLE = 200
 """How many cases that did not meet are laid out in full; the rest stand in a table."""
 
+_POLICY = "default-src 'none'; style-src '{style}'; script-src '{script}'; base-uri 'none'; form-action 'none'"
 MEANINGS = {
     "certified": "Every check passed, on every case that was planned.",
     "blocked": "At least one check did not pass. The blockers say which, why, and how to see it again.",
@@ -43,7 +45,7 @@ def render(pages: Pages) -> str:
         checks=checks,
         style=Markup(style),
         script=Markup(script),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'",
+        policy=_POLICY.format(style=_hash(style), script=_hash(script)),
         meanings=MEANINGS,
     )
 
@@ -122,7 +124,10 @@ def inert(text: Any) -> str:
 
 def value(given: Any, most: int = 2000) -> str:
     """A JSON value over as many lines as help to read it."""
-    text = given if isinstance(given, str) else msgspec.json.format(msgspec.json.encode(given), indent=2).decode()
+    if isinstance(given, str):
+        text = given
+    else:
+        text = msgspec.json.format(msgspec.json.encode(given), indent=2).decode()
     return inert(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
 
 

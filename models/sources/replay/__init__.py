@@ -57,7 +57,8 @@ def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[s
     answers, _ = read_answers((site.root / options["replay"]).read_bytes())
     if unknown := sorted(answers.keys() - ids):
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        yield f"{options['replay']} has answers to {len(unknown)} cases that no check asks: {', '.join(unknown[:5])}{more}"
+        some = ", ".join(unknown[:5])
+        yield f"{options['replay']} has answers that no check asks for, {len(unknown)} in all: {some}{more}"
 
 
 def read_answers(data: bytes) -> tuple[dict[str, Any], list[str]]:

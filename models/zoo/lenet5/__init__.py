@@ -1,7 +1,7 @@
 """LeNet-5 (LeCun 1998) in MLX, trained from a seed to read handwritten digits.
 
-Without a folder of data it is trained on scikit-learn's bundled digits, upscaled to 28x28 and written as IDX files; with
-`data:` on MNIST's own IDX files, or any of their format, by the same reader.
+Without a folder of data it is trained on scikit-learn's bundled digits, upscaled to 28x28 and written as IDX files;
+with `data:` on MNIST's own IDX files, or any of their format, by the same reader.
 """
 
 from __future__ import annotations
