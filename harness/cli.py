@@ -22,12 +22,12 @@ NOTHING = 5
 def main(argv: Sequence[str] | None = None) -> int:
     from harness.spec.faults import SpecFaults, visible
 
-    parser = _parser()
-    given, rest = parser.parse_known_args(argv)
-    if rest and given.verb != "run":
-        parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return int(given.act(given, rest))
+        if words[:1] == ["run"] and not {"-h", "--help"} & set(words):
+            return _run(words[1:])
+        given = _parser().parse_args(words)
+        return int(given.act(given))
     except SpecFaults as faults:
         print(faults, file=sys.stderr)
         print(faults.args[0], file=sys.stderr)
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hallmark {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
 
-    def verb(name: str, act: Callable[[argparse.Namespace, list[str]], int], about: str) -> argparse.ArgumentParser:
+    def verb(name: str, act: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=about, description=about)
         made.set_defaults(act=act)
         return made
@@ -80,13 +80,10 @@ def _parser() -> argparse.ArgumentParser:
             help="spec files, or folders of them (default: specs)",
         )
 
-    run = verb(
-        "run", _run, "Measure, judge and certify: pytest over the specs, on all cores. Other options go to pytest."
-    )
-    run.add_argument(
-        "paths", nargs="*", default=["specs"], metavar="PATH", help="spec files, folders, or ids of checks and cases"
-    )
-    run.add_argument("-n", metavar="N", default="auto", help="workers: a number, or auto (default), or 0 for none")
+    run = verb("run", lambda given: _run([]), "Measure, judge and certify: pytest over the specs, on all cores.")
+    run.usage = "hallmark run [PATH ...] [-n N] [any option of pytest]"
+    run.add_argument("paths", nargs="*", metavar="PATH", help="spec files, folders, or ids of checks and cases")
+    run.add_argument("-n", metavar="N", help="workers: a number, auto (default), or 0 for none")
     paths(verb("validate", _validate, "Read the specs strictly and say everything that is wrong with them."))
     paths(verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time."))
     for name, act, about in (
@@ -111,22 +108,30 @@ def _parser() -> argparse.ArgumentParser:
 # ----------------------------------------------------------------------------------------------- run
 
 
-def _run(given: argparse.Namespace, rest: list[str]) -> int:
+def _run(words: list[str]) -> int:
+    """pytest, given the paths and whatever else the user wrote; all its cores, unless told."""
+    import itertools
+
     import pytest
 
-    from harness.spec.places import find_root
+    from harness.spec.memory import read_plan
+    from harness.spec.places import find_root, find_specs
+    from harness.store import Shelf
 
-    stray = [arg for arg in rest if not arg.startswith("-") and not _follows_option(arg, rest)]
-    _specs([path for path in [*given.paths, *stray] if "::" not in path])
-    workers = [] if any(arg.startswith(("-n", "--numprocesses")) for arg in rest) else ["-n", given.n]
+    paths = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    rest = words[len(paths) :]
+    if not paths:
+        paths = [word for word in rest if not word.startswith("-") and Path(word.partition("::")[0]).exists()]
+        rest = [word for word in rest if word not in paths]
+    paths = paths or ["specs"]
     root = find_root(Path.cwd())
+    files = [path.partition("::")[0] for path in paths]
+    strange = set(_specs(files)) - set(find_specs(map(Path, files)))
+    read_plan(sorted(strange), Shelf(root, lambda text: None))  # what does not start as a spec has its faults told
+    if not any(word.startswith(("-n", "--numprocesses")) or word == "no:xdist" for word in rest):
+        rest += ["-n", "auto"]
     quiet = ["--no-header", "-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main([*given.paths, *workers, *quiet, f"--rootdir={root}", *rest]))
-
-
-def _follows_option(arg: str, rest: list[str]) -> bool:
-    index = rest.index(arg)
-    return index > 0 and rest[index - 1].startswith("-")
+    return int(pytest.main([*paths, *quiet, f"--rootdir={root}", *rest]))
 
 
 def _specs(paths: list[str], *, strict: bool = True) -> list[Path]:
@@ -153,7 +158,7 @@ def _read(given: argparse.Namespace) -> tuple[Plan, Shelf]:
     return read_plan(_specs(given.paths), shelf), shelf
 
 
-def _validate(given: argparse.Namespace, rest: list[str]) -> int:
+def _validate(given: argparse.Namespace) -> int:
     plan, _ = _read(given)
     print(
         f"{_count(len(plan.specs), 'spec')}, {_count(len(plan.checks), 'check')}, "
@@ -164,7 +169,7 @@ def _validate(given: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _show_plan(given: argparse.Namespace, rest: list[str]) -> int:
+def _show_plan(given: argparse.Namespace) -> int:
     from harness import rooms
 
     plan, shelf = _read(given)
@@ -211,7 +216,7 @@ def _count(n: int, word: str, words: str | None = None) -> str:
 # ---------------------------------------------------------------------------------------------- runs
 
 
-def _report(given: argparse.Namespace, rest: list[str]) -> int:
+def _report(given: argparse.Namespace) -> int:
     from harness.pages import NotARun, read_run, tell
 
     folder = Path(given.run)
@@ -225,7 +230,7 @@ def _report(given: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _verify(given: argparse.Namespace, rest: list[str]) -> int:
+def _verify(given: argparse.Namespace) -> int:
     from harness.contract import EXIT
     from harness.pages import read_run
     from harness.spec.faults import visible
@@ -267,7 +272,7 @@ _CASES = """\
 """
 
 
-def _init(given: argparse.Namespace, rest: list[str]) -> int:
+def _init(given: argparse.Namespace) -> int:
     import re
 
     from harness.codec import to_pretty_json
@@ -293,7 +298,7 @@ def _init(given: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _models(given: argparse.Namespace, rest: list[str]) -> int:
+def _models(given: argparse.Namespace) -> int:
     from harness import rooms
 
     plan, shelf = _read(given)
@@ -324,7 +329,7 @@ def _build(key: str, model: Declared, shelf: Shelf) -> None:
     print(f"{key}: built, {opened.digest}")
 
 
-def _schema(given: argparse.Namespace, rest: list[str]) -> int:
+def _schema(given: argparse.Namespace) -> int:
     from harness.codec import to_pretty_json
     from harness.schemas import FOLDER, SCHEMAS
 
@@ -338,7 +343,7 @@ def _schema(given: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _doctor(given: argparse.Namespace, rest: list[str]) -> int:
+def _doctor(given: argparse.Namespace) -> int:
     import importlib
 
     from harness import provenance, rooms

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from harness.contract import Check, Objection, Outcome, Verdict, Word
@@ -95,7 +96,7 @@ def judge_gate(check: Check, outcomes: Sequence[Outcome], gate: Mapping[str, Any
         return _judge_sample(outcomes, gate)
     counts = Counter(outcome.outcome for outcome in outcomes)
     threshold, rate, n = gate["pass_rate"], _rate(check, outcomes), len(outcomes)
-    at_best = rate + _rate(check, outcomes, ("error", "skipped"))
+    at_best = _rate(check, outcomes, ("met", "error", "skipped"))
     said = f"{_said(counts, n)}; the gate asks for {threshold:g}"
     if rate >= threshold and not counts["error"] and not counts["skipped"]:
         return _suite("pass", rate, n, said)
@@ -147,11 +148,17 @@ def _suite(ruling: Any, rate: float, n: int, reason: str) -> Verdict:
 
 
 def _rate(check: Check, outcomes: Sequence[Outcome], words: Sequence[str] = ("met",)) -> float:
-    """The weighted share of outcomes that are one of these words."""
+    """The weighted share of outcomes that are one of these words, rounded once: 3 of 4 is 0.75 whatever they weigh."""
     weights = {case.id: case.weight for case in check.cases}
     if all(weight == 1 for weight in weights.values()):
         return sum(outcome.outcome in words for outcome in outcomes) / len(outcomes)
-    return sum(weights[o.case] for o in outcomes if o.outcome in words) / sum(weights[o.case] for o in outcomes)
+    chosen = _sum(weights[outcome.case] for outcome in outcomes if outcome.outcome in words)
+    return float(chosen / _sum(weights[outcome.case] for outcome in outcomes))
+
+
+def _sum(weights: Iterable[float]) -> Fraction:
+    """The sum of weights as they are written, in tenths if need be: no sum of floats may tip a gate."""
+    return sum((Fraction(repr(weight)) * times for weight, times in Counter(weights).items()), Fraction(0))
 
 
 def _said(counts: Counter[Word], n: int) -> str:

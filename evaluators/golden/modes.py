@@ -58,7 +58,8 @@ def normal(text: str, *, case: bool = True, space: bool = True, punctuation: boo
     """Text without the differences of case, space and punctuation, as far as each is to be forgotten."""
     text = unicodedata.normalize("NFKC", text)
     if case:
-        text = text.casefold()
+        # Folding takes composed letters apart, some in more than one way.
+        text = unicodedata.normalize("NFKC", text.casefold())
     if punctuation:
         text = "".join(" " if unicodedata.category(c).startswith("P") else c for c in text)
     return " ".join(text.split()) if space or punctuation else text
@@ -71,13 +72,17 @@ def _contains(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
     """The answer's text, or its list, contains what is expected: one thing, or each of a list."""
     wanted = expected if isinstance(expected, list) else [expected]
     if isinstance(got, str):
-        fold = (lambda text: text) if options["case"] else str.casefold
-        lacking = [want for want in wanted if fold(want) not in fold(got)]
+        lacking = [want for want in wanted if _folded(want, options) not in _folded(got, options)]
     elif isinstance(got, list):
-        lacking = [want for want in wanted if not any(same(want, item) for item in got)]
+        have = [_folded(item, options) for item in got]
+        lacking = [want for want in wanted if not any(same(_folded(want, options), item) for item in have)]
     else:
         return f"expected text or a list, got {_show(got)}"
     return f"it does not contain {_show(lacking[0])}" if lacking else None
+
+
+def _folded(value: Any, options: Mapping[str, Any]) -> Any:
+    return value.casefold() if isinstance(value, str) and not options["case"] else value
 
 
 def _contains_fault(expected: Any) -> Fault:
@@ -162,7 +167,7 @@ def _key(value: Any) -> str:
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, list):
         return [_whole(item) for item in value]

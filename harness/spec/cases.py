@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from msgspec import UNSET
 
-from harness.codec import plain
+from harness.codec import DEPTH, plain
 from harness.contract import Case, NotPlain
 from harness.spec.envelope import CASE
 from harness.spec.faults import Fault, Page, SpecFaults, Spot, meant
@@ -107,7 +108,7 @@ def _case(row: Any, spot: Spot, faults: list[Fault]) -> Case | None:
         return None
     bad = len(faults)
     at = row.values_at if isinstance(row, Map) else {}
-    for key in row.keys() - _KEYS:
+    for key in sorted(row.keys() - _KEYS):
         where = row.keys_at[key] if isinstance(row, Map) else spot
         faults.append(Fault(where, "unknown-key", f"`{key}` is not a key of a case", meant(key, _KEYS)))
     lacking = [key for key in ("id", "input") if key not in row]
@@ -177,7 +178,20 @@ def _constant(word: str) -> NoReturn:
     raise _Bad(f"number: {word} is not a JSON number; write a finite one")
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+def _whole(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise _Bad("number: the number does not fit in 64 bits; quote it")
+    return int(digits)
+
+
+def _real(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _Bad("number: the number is infinite; write a finite one")
+    return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_whole, parse_float=_real)
 
 
 def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
@@ -185,7 +199,7 @@ def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
     spot = Spot(page, line, column)
     try:
         value, end = _decoder.raw_decode(page.text, start)
-        if "\\u" in page.text[start:end] or page.text[start : start + 1] != "{":
+        if _doubtful(page.text, start, end):
             plain(value)
     except json.JSONDecodeError as error:
         raise SpecFaults(
@@ -196,12 +210,20 @@ def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
         what, _, instead = said.partition("; ")
         raise SpecFaults([Fault(spot, code, what, instead)]) from None
     except NotPlain as error:
+        if str(error).startswith("nested"):
+            raise SpecFaults([Fault(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it")]) from None
         raise SpecFaults([Fault(spot, "not-plain", f"the value holds {error}", "write plain JSON")]) from None
     except RecursionError:
         raise SpecFaults([Fault(spot, "too-deep", "nested too deep", "flatten it")]) from None
     except ValueError as error:
         raise SpecFaults([Fault(spot, "number", str(error).split(";")[0], "quote it")]) from None
     return value, end
+
+
+def _doubtful(text: str, start: int, end: int) -> bool:
+    """Whether what stands here may be JSON that is not plain: too deep, or with a lone surrogate in it."""
+    opened = text.count("[", start, end) + text.count("{", start, end)
+    return opened > DEPTH or text.find("\\u", start, end) >= 0
 
 
 def _jsonl(page: Page, faults: list[Fault]) -> Iterator[tuple[Any, Spot]]:
@@ -254,7 +276,11 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
         yield value, Spot(page, line, column)
         end = _blank(text, end)
         if text[end : end + 1] == ",":
-            end = _blank(text, end + 1)
+            comma, end = end, _blank(text, end + 1)
+            if text[end : end + 1] == "]":
+                raise SpecFaults(
+                    [Fault(Spot(page, *place(text, comma)), "json", "no case follows this `,`", "remove it")]
+                )
         elif text[end : end + 1] != "]":
             raise SpecFaults(
                 [Fault(Spot(page, *place(text, end)), "json", "a `,` or the closing `]` is missing", "mend it here")]
@@ -276,7 +302,7 @@ def _blank(text: str, offset: int) -> int:
 
 
 def _csv(page: Page) -> Iterator[tuple[Any, Spot]]:
-    """Columns id, input, expect, ...; `expect.label` makes an object; a cell that is JSON is read as such, else as text."""
+    """Columns id, input, expect, ...; `expect.label` makes an object; a cell that is JSON is read so, else as text."""
     reader = csv.reader(io.StringIO(page.text), strict=True)
     try:
         header = next(reader, [])
@@ -319,22 +345,19 @@ def _row(header: list[str], cells: list[str], spot: Spot) -> dict[str, Any]:
         elif column == "tags":
             row[column] = cell.split()
         elif cell != "":
-            into, (*path, last) = row, column.split(".")
+            into: Any = row
+            *path, last = column.split(".")
             for step in path:
-                into = into.setdefault(step, {})
-                if not isinstance(into, dict):
-                    raise SpecFaults(
-                        [
-                            Fault(
-                                Spot(spot.page, 1, 1),
-                                "csv",
-                                f"`{column}` and a column above it claim the same place",
-                                "keep one",
-                            )
-                        ]
-                    )
+                into = into.setdefault(step, {}) if isinstance(into, dict) else None
+            if not isinstance(into, dict) or last in into:
+                what = f"`{column}` and another column claim the same place"
+                raise SpecFaults([Fault(Spot(spot.page, 1, 1), "csv", what, "keep one")])
             into[last] = _cell(cell)
     row.setdefault("input", "")
+    try:
+        plain(row)
+    except NotPlain:
+        raise SpecFaults([Fault(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it")]) from None
     return row
 
 

@@ -34,6 +34,17 @@ CASE: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 
+CRITERION: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": _NAME,
+        "needs": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "a list of checks"},
+        "why": {"type": "string"},
+    },
+    "required": ["id", "needs"],
+    "additionalProperties": False,
+}
+
 TOP: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -56,24 +67,7 @@ TOP: Mapping[str, Any] = {
         "certificate": {
             "type": "object",
             "properties": {
-                "criteria": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "id": _NAME,
-                            "needs": {
-                                "type": "array",
-                                "items": {"type": "string"},
-                                "minItems": 1,
-                                "description": "a list of checks",
-                            },
-                            "why": {"type": "string"},
-                        },
-                        "required": ["id", "needs"],
-                        "additionalProperties": False,
-                    },
-                },
+                "criteria": {"type": "array", "items": CRITERION},
                 "expires": {
                     "type": "string",
                     "pattern": "^[1-9][0-9]{0,4}[hdw]$",

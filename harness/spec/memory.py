@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 
 from harness import __version__, rooms
-from harness.codec import digest_of, digest_of_file
+from harness.codec import digest_of_file
 from harness.contract import LANGUAGE, Plan, Site
 from harness.spec.faults import SpecFaults
 from harness.spec.part import Part, join
+from harness.spec.substitute import digest_of_env
 from harness.store import cache_folder, write_whole
 
 _decoder = msgspec.msgpack.Decoder(Part)
@@ -51,7 +52,7 @@ def _remembered(path: Path, site: Site) -> Part | None:
         fresh = all(digest_of_file(site.root / name) == known for name, known in part.files.items())
     except (OSError, msgspec.MsgspecError):
         return None
-    same = all(digest_of(os.environ.get(name, "\0")) == known for name, known in part.env.items())
+    same = all(digest_of_env(os.environ.get(name, "\0")) == known for name, known in part.env.items())
     return part if fresh and same else None
 
 

@@ -90,6 +90,8 @@ def _listing(path: Path) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
         with path.open("rb") as file:
             return file.read(8192)
     except OSError:

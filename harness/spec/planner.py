@@ -19,7 +19,7 @@ from harness.spec.faults import Fault, SpecFaults, Spot, meant
 from harness.spec.part import Part
 from harness.spec.places import resolve, shown
 from harness.spec.shape import shape_faults
-from harness.spec.substitute import Substitution
+from harness.spec.substitute import Substitution, digest_of_env
 from harness.spec.text import Map, bare, find
 
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -44,7 +44,10 @@ class _Planner:
     def part(self) -> Part:
         document = self.document
         top = Substitution({}, self.faults, self.env)
-        about = top.fill(document.about, document.top, skip=("models", "checks", "defaults"))
+        about = top.fill(document.about, document.top, skip=("include", "models", "checks", "defaults", "certificate"))
+        self.faults += shape_faults(
+            about.get("about", ""), envelope.TOP["properties"]["about"], find(about, ("about",), document.top)
+        )
         for name, declaration in document.models.items():
             self.model(name, top.fill(declaration, document.models.values_at[name]), document.models.keys_at[name])
         self.defaults()
@@ -59,11 +62,7 @@ class _Planner:
                     )
                 else:
                     self.checks[check.id] = check
-        criteria = [
-            c
-            for raw, spot in zip(document.criteria, document.criteria.items_at, strict=True)
-            if (c := self.criterion(raw, spot))
-        ]
+        criteria = self.criteria(top)
         if not document.checks and not self.faults:
             self.fault(document.top, "no-checks", "the spec has no check", "write `checks:` with at least one")
         if self.faults:
@@ -77,10 +76,10 @@ class _Planner:
                 expires=float(expires[:-1]) * _SECONDS[expires[-1]] if expires else None,
             ),
             files=document.files,
-            env={name: digest_of(value) for name, value in self.env.items()},
+            env={name: digest_of_env(value) for name, value in self.env.items()},
             models={self.key(name): declared for name, (declared, _) in self.models.items()},
             checks=tuple(self.checks.values()),
-            criteria=tuple(criteria),
+            criteria=tuple(criteria.values()),
             notes=tuple(self.notes()),
         )
 
@@ -274,7 +273,26 @@ class _Planner:
 
     # --------------------------------------------------------------------------------------- the rest
 
+    def criteria(self, top: Substitution) -> dict[str, Criterion]:
+        criteria: dict[str, Criterion] = {}
+        for raw, spot in zip(self.document.criteria, self.document.criteria.items_at, strict=True):
+            criterion = self.criterion(top.fill(raw, spot), spot)
+            if criterion and criterion.id in criteria:
+                self.fault(
+                    find(raw, ("id",), spot),
+                    "duplicate-name",
+                    f"`{criterion.id}` is a criterion at {criteria[criterion.id].at} too",
+                    "rename one",
+                )
+            elif criterion:
+                criteria[criterion.id] = criterion
+        return criteria
+
     def criterion(self, raw: Map, spot: Spot) -> Criterion | None:
+        shape = shape_faults(raw, envelope.CRITERION, spot)
+        self.faults += shape
+        if shape:
+            return None
         needs: list[str] = []
         for index, need in enumerate(raw["needs"]):
             found = [check.id for check in self.checks.values() if need in (check.name, check.name.partition("[")[0])]
@@ -291,7 +309,7 @@ class _Planner:
                     )
                 return None
             needs += found
-        return Criterion(id=raw["id"], needs=tuple(needs), why=raw.get("why", ""), at=spot.short)
+        return Criterion(id=raw["id"], needs=tuple(dict.fromkeys(needs)), why=raw.get("why", ""), at=spot.short)
 
     def notes(self) -> Iterator[str]:
         """What model sources want a reviewer to know, given the cases that each model will be asked."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from harness.codec import digest
 from harness.spec.faults import Fault, Spot, meant
 from harness.spec.text import Map, Seq, Surprise, read_plain
 
@@ -70,6 +71,9 @@ class Substitution:
                 self._fault(spot, f"the environment has no `{name}`", f"set it, or write ${{env:{name}:-a default}}")
                 return ""
             value = default
+        if not _is_text(value):
+            self._fault(spot, f"the environment's `{name}` is not UTF-8", "set it to text")
+            return ""
         if not whole:
             return value
         try:
@@ -81,6 +85,19 @@ class Substitution:
 
     def _fault(self, spot: Spot, what: str, instead: str) -> None:
         self.faults.append(Fault(spot, "variable", what, instead))
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def digest_of_env(value: str) -> str:
+    """The digest of an environment's value, which may be any bytes."""
+    return digest(value.encode(errors="surrogateescape"))
 
 
 def _spell(value: Any) -> str:

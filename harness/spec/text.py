@@ -119,6 +119,7 @@ def read_text(data: bytes, name: str, limit: int = BYTES) -> Page:
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_ODD_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 
 
 def place(text: str, offset: int) -> tuple[int, int]:
@@ -130,7 +131,7 @@ def _refuse(page: Page, line: int, column: int, code: str, what: str, instead: s
 
 
 class _Frame:
-    __slots__ = ("anchor", "into", "key", "key_at", "nodes", "value_at")
+    __slots__ = ("anchor", "height", "into", "key", "key_at", "nodes", "repeated", "value_at")
 
     def __init__(self, into: Map | Seq, anchor: str | None, value_at: Spot) -> None:
         self.into = into
@@ -138,12 +139,24 @@ class _Frame:
         self.value_at = value_at
         self.key: str | None = None
         self.key_at = value_at
+        self.repeated = False
         self.nodes = 1
+        self.height = 1
 
 
 def read_yaml(data: bytes, name: str, faults: list[Fault], limit: int = BYTES) -> Any:
     """The document, or SpecFaults where it can't be read on; what can be read past is added to `faults`."""
     page = read_text(data, name, limit)
+    if bad := _ODD_BREAK.search(page.text):
+        line, column = place(page.text, bad.start())
+        _refuse(
+            page,
+            line,
+            column,
+            "surprise",
+            f"U+{ord(bad.group()):04X} breaks the line to some readers and not to others",
+            "end lines with a line feed, or write it as an escape in double quotes",
+        )
     return _Builder(page, faults).read()
 
 
@@ -154,7 +167,8 @@ class _Builder:
         self.page = page
         self.faults = faults
         self.stack: list[_Frame] = []
-        self.anchors: dict[str, tuple[Any, int] | None] = {}
+        self.anchors: dict[str, tuple[Any, int, int] | None] = {}
+        """What each anchor stands for, its number of values and its height; None while it is being read."""
         self.aliased = 0
         self.root: Any = None
         self.seen = 0
@@ -191,8 +205,8 @@ class _Builder:
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             frame = self.stack.pop()
             if frame.anchor:
-                self.anchors[frame.anchor] = (frame.into, frame.nodes)
-            self.place(frame.into, frame.value_at, frame.nodes)
+                self.anchors[frame.anchor] = (frame.into, frame.nodes, frame.height)
+            self.place(frame.into, frame.value_at, frame.nodes, frame.height)
         elif kind is yaml.AliasEvent:
             self.alias(event)
         elif kind is yaml.DocumentStartEvent:
@@ -204,13 +218,16 @@ class _Builder:
 
     def open(self, event: Any, into: Map | Seq, spot: Spot) -> None:
         if len(self.stack) >= DEPTH:
-            self.stop(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it")
+            self.too_deep(spot)
         self.no_tag(event, spot)
         if self.stack and isinstance(self.stack[-1].into, Map) and self.stack[-1].key is None:
             self.stop(spot, "key", "a key must be a word", "write it as text")
         if event.anchor:
             self.anchors[event.anchor] = None
         self.stack.append(_Frame(into, event.anchor, spot))
+
+    def too_deep(self, spot: Spot) -> NoReturn:
+        self.stop(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it")
 
     def no_tag(self, event: Any, spot: Spot) -> None:
         if event.tag is not None:
@@ -235,7 +252,9 @@ class _Builder:
         known = self.anchors[event.anchor]
         if known is None:
             self.stop(spot, "alias", f"`*{event.anchor}` stands inside itself", "write the value out")
-        value, nodes = known
+        value, nodes, height = known
+        if len(self.stack) + height > DEPTH:
+            self.too_deep(spot)
         self.aliased += nodes
         if self.aliased > ALIASED:
             self.stop(
@@ -247,7 +266,7 @@ class _Builder:
         frame = self.stack[-1] if self.stack else None
         if frame and isinstance(frame.into, Map) and frame.key is None:
             self.stop(spot, "key", "a key must be a word, not an alias", "write it out")
-        self.place(value, spot, nodes)
+        self.place(value, spot, nodes, height)
 
     def scalar(self, event: Any) -> None:
         spot = self.spot(event)
@@ -264,8 +283,8 @@ class _Builder:
             except Surprise as surprise:
                 self.faults.append(Fault(spot, *surprise.said))
         if event.anchor:
-            self.anchors[event.anchor] = (value, 1)
-        self.place(value, spot, 1)
+            self.anchors[event.anchor] = (value, 1, 0)
+        self.place(value, spot, 1, 0)
 
     def key(self, frame: _Frame, event: Any, text: str, spot: Spot) -> None:
         if not event.style:
@@ -276,27 +295,28 @@ class _Builder:
                     self.faults.append(Fault(spot, "key", f"the key `{text}` is not text", f'quote it: "{text}"'))
             except Surprise as surprise:
                 self.faults.append(Fault(spot, *surprise.said))
-        if text in frame.into:
+        frame.repeated = text in frame.into
+        if frame.repeated:
             assert isinstance(frame.into, Map)
             first = frame.into.keys_at[text].line
             self.faults.append(Fault(spot, "duplicate-key", f"`{text}` stands here and on line {first}", "keep one"))
-            text = f"{text}\0{spot.line}"
         frame.key = text
         frame.key_at = spot
 
-    def place(self, value: Any, at: Spot, nodes: int) -> None:
+    def place(self, value: Any, at: Spot, nodes: int, height: int) -> None:
         if not self.stack:
             self.root = value
             return
         frame = self.stack[-1]
         frame.nodes += nodes
+        frame.height = max(frame.height, height + 1)
         into = frame.into
         if isinstance(into, Seq):
             into.append(value)
             into.items_at.append(at)
             return
         assert frame.key is not None
-        if "\0" not in frame.key:
+        if not frame.repeated:
             into.put(frame.key, value, frame.key_at, at)
         frame.key = None
 

@@ -17,9 +17,14 @@ def clopper_pearson(k: int, n: int, confidence: float) -> tuple[float, float]:
 
     _counts(k, n, confidence)
     alpha = 1 - confidence
-    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, alpha))
+    low = 0.0 if k == 0 else _low_of_all(n, confidence) if k == n else float(betaincinv(k, n - k + 1, alpha))
     high = 1.0 if k == n else float(betaincinv(k + 1, n - k, confidence))
     return low, high
+
+
+def _low_of_all(n: int, confidence: float) -> float:
+    """The lower bound where all of n are met: `least_n` and the bound must agree to the last bit."""
+    return float((1 - confidence) ** (1 / n))
 
 
 def wilson(k: int, n: int, confidence: float) -> tuple[float, float]:
@@ -51,6 +56,8 @@ def least_n(threshold: float, confidence: float) -> int | None:
     if threshold <= 0:
         return 1
     n = max(1, ceil(log(1 - confidence) / log(threshold) - 1e-9))
+    while _low_of_all(n, confidence) < threshold:
+        n += 1
     return n if n <= MOST else None
 
 

@@ -116,10 +116,10 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
 
 def inert(text: Any) -> str:
     """Text whose control characters, those that turn writing around among them, are spelled out."""
-    text = str(text)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+    said = str(text)
+    if said.isascii() and said.isprintable():
+        return said
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in said)
 
 
 def value(given: Any, most: int = 2000) -> str:

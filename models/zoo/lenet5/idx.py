@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,8 @@ def read(path: Path) -> NDArray[np.uint8]:
     if len(data) < start:
         raise ValueError(f"{path.name} ends within its sizes")
     shape = struct.unpack(f">{rank}I", data[4:start])
-    if len(data) - start != int(np.prod(shape)):
-        raise ValueError(
-            f"{path.name} holds {len(data) - start} bytes, where its sizes {shape} ask for {int(np.prod(shape))}"
-        )
+    if len(data) - start != prod(shape):
+        raise ValueError(f"{path.name} holds {len(data) - start} bytes, where its sizes {shape} ask for {prod(shape)}")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 

@@ -22,7 +22,9 @@ RATE = 2e-3
 
 
 def train(data: Path, weights: Path, seed: int, say: Callable[[str], None]) -> None:
-    images, labels = idx.read_pair(data, idx.TRAIN)
+    images, labels = _digits(data, idx.TRAIN)
+    if len(images) < BATCH:
+        raise ValueError(f"{len(images)} images are too few to train on: it takes {BATCH}")
     mx.random.seed(seed)
     model = LeNet5()
     mx.eval(model.parameters())
@@ -50,6 +52,13 @@ def train(data: Path, weights: Path, seed: int, say: Callable[[str], None]) -> N
     )
 
 
+def _digits(data: Path, names: tuple[str, str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images, labels = idx.read_pair(data, names)
+    if not len(images) or images.shape[1:] != (28, 28) or labels.max() > 9:
+        raise ValueError(f"{names[0]} and {names[1]} are not 28x28 images of the digits 0 to 9")
+    return images, labels
+
+
 def _loss(model: LeNet5, images: mx.array, labels: mx.array) -> mx.array:
     return nn.losses.cross_entropy(model(images), labels, reduction="mean")
 
@@ -64,7 +73,7 @@ def shifted(images: NDArray[np.uint8], random: np.random.Generator, most: int = 
 
 
 def accuracy(model: LeNet5, data: Path) -> float:
-    images, labels = idx.read_pair(data, idx.TEST)
+    images, labels = _digits(data, idx.TEST)
     right = 0
     for start in range(0, len(images), 256):
         scores = model(mx.array(images[start : start + 256].astype(np.float32) / 255))

@@ -1,0 +1,72 @@
+"""What CI runs, each session in an environment of its own: `nox`, or `nox -s tests-3.12`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "types", "tests", "wheel", "certify"]
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The test suite."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "-n", "auto", "-q", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, and the directions in which imports may run."""
+    session.install("-e", ".[dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def certify(session: nox.Session) -> None:
+    """Our own specs: builds the models, runs them in parallel, leaves the certificate in runs/latest."""
+    session.install("-e", ".[mlx,zoo]")
+    session.run("hallmark", "models", "build", "specs")
+    session.run("hallmark", "run", "specs", *session.posargs)
+
+
+@nox.session
+def schema(session: nox.Session) -> None:
+    """Writes the committed JSON Schemas anew."""
+    session.install("-e", ".")
+    session.run("hallmark", "schema", "--write")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The built wheel, in an environment that holds it and what it asks for, and nothing else."""
+    session.install("build")
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder / "dist"), silent=True)
+    (built,) = sorted((folder / "dist").glob("*.whl"))[-1:]
+    session.install(f"{built}[mlx,zoo]")
+    with session.chdir(folder):
+        session.run("hallmark", "init", "first", success_codes=[0, 4])
+    with session.chdir(folder / "first"):
+        session.run("hallmark", "run", "specs")
+        session.run("hallmark", "verify")
+        session.run("hallmark", "doctor")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The engine's overhead against plain pytest, as ratios."""
+    session.install("-e", ".[dev]")
+    session.run("python", "benchmarks/overhead.py", *session.posargs)

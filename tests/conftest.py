@@ -1,0 +1,92 @@
+"""What the tests of all packages share: a project on disk, and the command run over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from harness.contract import Certificate
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+class Ran(NamedTuple):
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        return (self.folder / "runs" / "latest").resolve()
+
+    @property
+    def certificate(self) -> Certificate:
+        return msgspec.json.decode((self.run / "certificate.json").read_bytes(), type=Certificate)
+
+    @property
+    def outcomes(self) -> dict[str, dict[str, Any]]:
+        lines = map(json.loads, (self.run / "outcomes.jsonl").read_text("utf-8").splitlines())
+        return {f"{line['check']}::{line['case']}": line for line in lines if line["is"] == "outcome"}
+
+
+class Project:
+    """A folder with specs, in which commands run as a user's would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pytest.ini").write_text("[pytest]\n")
+
+    def spec(self, checks: str, models: str = "{m: {echo: {}}}", name: str = "a", more: str = "") -> None:
+        self.put(f"specs/{name}.yaml", f"hallmark: 1\nname: {name}\nmodels: {models}\nchecks:\n{checks}{more}")
+
+    def put(self, path: str, text: str | bytes) -> Path:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    def cases(self, path: str, n: int) -> None:
+        lines = [json.dumps({"id": f"c{i}", "input": f"hello {i}", "expect": f"hello {i}"}) for i in range(n)]
+        self.put(path, "\n".join(lines) + "\n")
+
+    def start(self, *argv: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", *argv],
+            cwd=self.folder,
+            env={**_clean(), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, *argv: str, **env: str) -> Ran:
+        child = self.start(*argv, **env)
+        out, err = child.communicate(timeout=120)
+        return Ran(child.returncode, out, err, self.folder)
+
+    def pytest(self, *argv: str, **env: str) -> Ran:
+        return self.call("pytest", *argv, **env)
+
+    def hallmark(self, *argv: str, **env: str) -> Ran:
+        return self.call("harness.cli", *argv, **env)
+
+
+def _clean() -> dict[str, str]:
+    """The environment without what the pytest around us put there."""
+    drop = ("PYTEST_", "COV_", "HALLMARK_TEST")
+    return {key: value for key, value in os.environ.items() if not key.startswith(drop)}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
