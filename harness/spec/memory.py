@@ -13,8 +13,7 @@ from harness import __version__, rooms
 from harness.codec import digest_of_file
 from harness.contract import LANGUAGE, Plan, Site
 from harness.spec.faults import SpecFaults
-from harness.spec.part import Part, join
-from harness.spec.substitute import digest_of_env
+from harness.spec.part import Part, digest_of_env, join
 from harness.store import cache_folder, write_whole
 
 _decoder = msgspec.msgpack.Decoder(Part)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from harness import __version__
+from harness.codec import digest
 from harness.contract import Check, Criterion, Declared, Plan, SpecFile
 
 
@@ -39,3 +40,8 @@ def join(parts: Iterable[Part]) -> Plan:
         criteria=tuple(criterion for part in every for criterion in part.criteria),
         notes=tuple(note for part in every for note in part.notes),
     )
+
+
+def digest_of_env(value: str) -> str:
+    """The digest of an environment's value, which may be any bytes."""
+    return digest(value.encode(errors="surrogateescape"))

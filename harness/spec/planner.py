@@ -16,10 +16,10 @@ from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases
 from harness.spec.document import Document, merged
 from harness.spec.faults import Fault, SpecFaults, Spot, meant
-from harness.spec.part import Part
+from harness.spec.part import Part, digest_of_env
 from harness.spec.places import resolve, shown
 from harness.spec.shape import shape_faults
-from harness.spec.substitute import Substitution, digest_of_env
+from harness.spec.substitute import Substitution
 from harness.spec.text import Map, bare, find
 
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}

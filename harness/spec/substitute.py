@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.codec import digest
 from harness.spec.faults import Fault, Spot, meant
 from harness.spec.text import Map, Seq, Surprise, read_plain
 
@@ -93,11 +92,6 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def digest_of_env(value: str) -> str:
-    """The digest of an environment's value, which may be any bytes."""
-    return digest(value.encode(errors="surrogateescape"))
 
 
 def _spell(value: Any) -> str:

@@ -372,7 +372,7 @@ def read_plain(text: str) -> Any:
     if not _NUMERIC.match(text):
         return text
     if _INT.match(text):
-        if len(text) > 19 or not -(2**63) <= int(text) < 2**63:
+        if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
             raise Surprise("number", "the number does not fit in 64 bits", "quote it")
         return int(text)
     if _FLOAT.match(text):

@@ -34,7 +34,8 @@ class Installed(NamedTuple):
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """An environment with the wheel in it, which borrows nothing of ours but the packages that the wheel asks for."""
-    folder = tmp_path_factory.getbasetemp().parent / "wheel"
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheel"
     with filelock.FileLock(f"{folder}.lock"):
         if not (folder / "done").exists():
             _install(folder)
