@@ -194,8 +194,8 @@ def _real(digits: str) -> float:
 _decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_whole, parse_float=_real)
 
 
-def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
-    """The JSON value that starts at an offset of the page, and the offset where it ends."""
+def _decode(page: Page, start: int, stop: int, line: int, column: int) -> tuple[Any, int]:
+    """The JSON value that starts at an offset of the page and should end before another, and the offset where it ends."""
     spot = Spot(page, line, column)
     try:
         value, end = _decoder.raw_decode(page.text, start)
@@ -203,7 +203,14 @@ def _decode(page: Page, start: int, line: int, column: int) -> tuple[Any, int]:
             plain(value)
     except json.JSONDecodeError as error:
         raise SpecFaults(
-            [Fault(Spot(page, *place(page.text, error.pos)), "json", f"this is not JSON: {error.msg}", "mend it here")]
+            [
+                Fault(
+                    Spot(page, *place(page.text, min(error.pos, stop))),
+                    "json",
+                    f"this is not JSON: {error.msg}",
+                    "mend it here",
+                )
+            ]
         ) from None
     except _Bad as error:
         code, _, said = str(error).partition(": ")
@@ -232,7 +239,7 @@ def _jsonl(page: Page, faults: list[Fault]) -> Iterator[tuple[Any, Spot]]:
         if line and not line.isspace():
             start = offset + len(line) - len(line.lstrip())
             try:
-                value, end = _decode(page, start, number, start - offset + 1)
+                value, end = _decode(page, start, offset + len(line.rstrip()), number, start - offset + 1)
             except SpecFaults as stop:
                 faults.extend(stop.faults)
             else:
@@ -272,7 +279,7 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
         line += text.count("\n", last, end)
         last = end
         column = end - (text.rfind("\n", 0, end) + 1) + 1
-        value, end = _decode(page, end, line, column)
+        value, end = _decode(page, end, len(text), line, column)
         yield value, Spot(page, line, column)
         end = _blank(text, end)
         if text[end : end + 1] == ",":

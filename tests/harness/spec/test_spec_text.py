@@ -407,7 +407,8 @@ CORE = re.compile(  # what YAML 1.2's core schema reads as something else than t
 
 @given(
     text=st.one_of(
-        st.text("0123456789+-._:eExoabfT", min_size=1, max_size=12), st.from_regex(r"[-+]?[0-9_.:]{1,6}([eE][-+]?[0-9]{1,3})?\Z")
+        st.text("0123456789+-._:eExoabfT", min_size=1, max_size=12),
+        st.from_regex(r"[-+]?[0-9_.:]{1,6}([eE][-+]?[0-9]{1,3})?\Z"),
     )
 )
 @settings(deadline=None, max_examples=1000)
