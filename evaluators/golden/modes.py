@@ -5,13 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
+from evaluators.golden.patterns import Fault, pattern, pattern_fault, show
+
 Why = str | None
-Fault = tuple[str, str] | None
 
 
 def _no_fault(expected: Any) -> Fault:
@@ -44,14 +44,14 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _exact(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
-    return None if same(expected, got) else f"expected {_show(expected)}, got {_show(got)}"
+    return None if same(expected, got) else f"expected {show(expected)}, got {show(got)}"
 
 
 def _normalised(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
     if not isinstance(got, str):
-        return f"expected text, got {_show(got)}"
+        return f"expected text, got {show(got)}"
     a, b = normal(expected, **options), normal(got, **options)
-    return None if a == b else f"expected {_show(a)} once normalised, got {_show(b)}"
+    return None if a == b else f"expected {show(a)} once normalised, got {show(b)}"
 
 
 def normal(text: str, *, case: bool = True, space: bool = True, punctuation: bool = True) -> str:
@@ -77,8 +77,8 @@ def _contains(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
         have = [_folded(item, options) for item in got]
         lacking = [want for want in wanted if not any(same(_folded(want, options), item) for item in have)]
     else:
-        return f"expected text or a list, got {_show(got)}"
-    return f"it does not contain {_show(lacking[0])}" if lacking else None
+        return f"expected text or a list, got {show(got)}"
+    return f"it does not contain {show(lacking[0])}" if lacking else None
 
 
 def _folded(value: Any, options: Mapping[str, Any]) -> Any:
@@ -92,20 +92,10 @@ def _contains_fault(expected: Any) -> Fault:
     return None
 
 
-@lru_cache(maxsize=4096)
-def pattern(text: str) -> Any:
-    """A regular expression of RE2, which takes time linear in the text it searches, whatever the expression."""
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(text, options)
-
-
 def _regex(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
     if not isinstance(got, str):
-        return f"expected text, got {_show(got)}"
-    return None if pattern(expected).search(got) else f"nothing in {_show(got)} matches {_show(expected)}"
+        return f"expected text, got {show(got)}"
+    return None if pattern(expected).search(got) else f"nothing in {show(got)} matches {show(expected)}"
 
 
 def _regex_fault(expected: Any) -> Fault:
@@ -114,26 +104,11 @@ def _regex_fault(expected: Any) -> Fault:
     return pattern_fault(expected)
 
 
-def pattern_fault(text: str) -> Fault:
-    import re2
-
-    try:
-        pattern(text)
-    except re2.error as error:
-        said = error.args[0] if error.args else error
-        said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        return (
-            f"the pattern {_show(text)} is not one of RE2's: {said}",
-            "write it without back-references and look-around",
-        )
-    return None
-
-
 # ------------------------------------------------------------------------------------ lists and objects
 
 
 def _one_of(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
-    return None if any(same(want, got) for want in expected) else f"expected one of {_show(expected)}, got {_show(got)}"
+    return None if any(same(want, got) for want in expected) else f"expected one of {show(expected)}, got {show(got)}"
 
 
 def _list_fault(expected: Any) -> Fault:
@@ -144,7 +119,7 @@ def _list_fault(expected: Any) -> Fault:
 
 def _unordered(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
     if not isinstance(got, list):
-        return f"expected a list, got {_show(got)}"
+        return f"expected a list, got {show(got)}"
     want, have = Counter(map(_key, expected)), Counter(map(_key, got))
     if want == have:
         return None
@@ -183,7 +158,7 @@ def _lacks(expected: Any, got: Any, at: str) -> Why:
     where = f" at {at.lstrip('.')}" if at else ""
     if isinstance(expected, dict):
         if not isinstance(got, dict):
-            return f"expected an object{where}, got {_show(got)}"
+            return f"expected an object{where}, got {show(got)}"
         for key, want in expected.items():
             if key not in got:
                 return f"the answer has no `{(at + '.' + key).lstrip('.')}`"
@@ -195,7 +170,7 @@ def _lacks(expected: Any, got: Any, at: str) -> Why:
             (why for i, (a, b) in enumerate(zip(expected, got, strict=True)) if (why := _lacks(a, b, f"{at}.{i}"))),
             None,
         )
-    return None if same(expected, got) else f"expected {_show(expected)}{where}, got {_show(got)}"
+    return None if same(expected, got) else f"expected {show(expected)}{where}, got {show(got)}"
 
 
 def _subset_fault(expected: Any) -> Fault:
@@ -226,7 +201,7 @@ def _apart(expected: Any, got: Any, absolute: float, relative: float, at: str) -
     where = f" at {at.lstrip('.')}" if at else ""
     if _number(expected):
         if not _number(got):
-            return f"expected a number{where}, got {_show(got)}"
+            return f"expected a number{where}, got {show(got)}"
         off, allowed = abs(got - expected), max(absolute, relative * abs(expected))
         return (
             None
@@ -240,7 +215,7 @@ def _apart(expected: Any, got: Any, absolute: float, relative: float, at: str) -
         pairs = ((key, (expected[key], got[key])) for key in expected)
     if pairs is not None:
         return next((why for key, (a, b) in pairs if (why := _apart(a, b, absolute, relative, f"{at}.{key}"))), None)
-    return None if same(expected, got) else f"expected {_show(expected)}{where}, got {_show(got)}"
+    return None if same(expected, got) else f"expected {show(expected)}{where}, got {show(got)}"
 
 
 def _number(value: Any) -> bool:
@@ -262,11 +237,6 @@ def _has_number(value: Any) -> bool:
 
 def _text_fault(expected: Any) -> Fault:
     return None if isinstance(expected, str) else ("`normalised` expects text", "quote it")
-
-
-def _show(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 120 else f"{text[:120]}..."
 
 
 MODES: Mapping[str, Mode] = {

@@ -67,7 +67,7 @@ def _window(line: str, column: int, width: int = 100) -> tuple[str, str]:
 
 def visible(text: str) -> str:
     """Control characters, ANSI escapes among them, made inert: no file may speak to a reader's terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
 
 
 class SpecFaults(Exception):

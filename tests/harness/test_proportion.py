@@ -147,7 +147,7 @@ def test_the_number_said_to_decide_is_not_much_more_than_enough(k: int, n: int, 
     if needed is not None:
         assert said == needed
     fewer = int(said * 0.8)
-    assert decide(math.ceil(k * fewer / n), fewer, threshold, 0.95) == "inconclusive"
+    assert decide(k * fewer // n, fewer, threshold, 0.95) == "inconclusive"
 
 
 def test_a_share_that_sits_on_the_threshold_is_never_decided() -> None:
