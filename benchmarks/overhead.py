@@ -2,8 +2,8 @@
 
     python benchmarks/overhead.py [--runs 5] [--cases 1 1000 10000]
 
-A case is trivial (echo, exact match), so that what is timed is everything around it: reading, scheduling, reporting, the
-ledger, the verdict, certificate.json and report.html.
+A case is trivial (echo, exact match), so that what is timed is everything around it: reading, scheduling, reporting,
+the ledger, the verdict, certificate.json and report.html.
 """
 
 from __future__ import annotations
@@ -65,13 +65,15 @@ def prepare(folder: Path, n: int) -> None:
     (folder / "pytest.ini").write_text("[pytest]\n")
     cases = ({"id": f"c{i}", "input": f"hello {i}", "expect": f"hello {i}"} for i in range(n))
     (folder / f"golden/c{n}.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
-    check = f"checks: [{{name: all, kind: golden, model: m, cases: ../golden/c{n}.jsonl"
-    head = "hallmark: 1\nmodels: {m: {echo: {}}}\n"
-    (folder / f"specs/s{n}.yaml").write_text(f"{head}{check}}}]\n")
-    (folder / f"specs/m{n}.yaml").write_text(f"{head}{check}, compare: {{missing: exact}}}}]\n".replace("{missing: exact}", "contains").replace(f"c{n}", f"m{n}"))
     wrong = ({"id": f"c{i}", "input": f"hello {i}", "expect": "never"} for i in range(n))
     (folder / f"golden/m{n}.jsonl").write_text("".join(json.dumps(case) + "\n" for case in wrong))
-    test = "import pytest\n@pytest.mark.parametrize('i', range({n}))\ndef test_case(i):\n    assert f'hello {{i}}' == {want}\n"
+    for name in ("s", "m"):
+        cases_at = f"../golden/{'c' if name == 's' else 'm'}{n}.jsonl"
+        check = f"checks: [{{name: all, kind: golden, model: m, cases: {cases_at}}}]\n"
+        (folder / f"specs/{name}{n}.yaml").write_text(f"hallmark: 1\nmodels: {{m: {{echo: {{}}}}}}\n{check}")
+    test = (
+        "import pytest\n@pytest.mark.parametrize('i', range({n}))\ndef test_case(i): assert f'hello {{i}}' == {want}\n"
+    )
     (folder / f"test_floor_{n}.py").write_text(test.format(n=n, want="f'hello {i}'"))
     (folder / f"test_misses_{n}.py").write_text(test.format(n=n, want="'never'"))
 

@@ -28,6 +28,7 @@ from harness.contract import (
 )
 from harness.ledger import Record
 
+PLAN = "plan.json"
 _WORST: Sequence[Ruling] = ("error", "fail", "inconclusive", "unsupported", "pass")
 
 
@@ -57,19 +58,35 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         return Verdict(verdict="inconclusive", reason="every case was skipped")
     try:
         verdict = rooms.evaluator(check.kind).judge(check, outcomes)
+        flaw = _flaw(verdict, outcomes)
+        gated = rooms.gated(check)
     except Exception as error:
         return Verdict(verdict="error", reason=f"the judge failed: {type(error).__name__}: {error}")
+    if flaw:
+        return Verdict(verdict="error", reason=f"the judge's verdict can't stand: {flaw}")
+    if missing and (verdict.verdict == "pass" or gated):
+        reason = f"{missing} of {len(check.cases)} cases have no outcome"
+        advice = "measure every case"
+        return msgspec.structs.replace(verdict, verdict="inconclusive", reason=reason, needed_n=None, advice=advice)
+    return verdict
+
+
+def _flaw(verdict: Verdict, outcomes: Sequence[Outcome]) -> str | None:
+    """Why a room's verdict is not to be believed, whatever the room."""
+    if not isinstance(verdict, Verdict) or verdict.verdict not in _WORST:
+        return "it is none"
     numbers = [verdict.estimate, verdict.p, *(verdict.interval or ())]
     if any(number is not None and not math.isfinite(number) for number in numbers):
-        return Verdict(verdict="error", reason="the judge's figures are not finite")
-    if missing and (verdict.verdict == "pass" or rooms.gated(check)):
-        reason = f"{missing} of {len(check.cases)} cases have no outcome"
-        return msgspec.structs.replace(
-            verdict, verdict="inconclusive", reason=reason, needed_n=None, advice="measure every case"
-        )
-    if verdict.verdict == "pass" and (verdict.estimate is None or verdict.interval is None or verdict.n < 1):
-        return Verdict(verdict="error", reason="the judge passed it without an estimate, an interval and an n")
-    return verdict
+        return "its figures are not finite"
+    if verdict.interval is not None and verdict.interval[0] > verdict.interval[1]:
+        return "its interval is upside down"
+    if verdict.verdict != "pass":
+        return None
+    if verdict.estimate is None or verdict.interval is None or verdict.n < 1:
+        return "it passes without an estimate, an interval and an n"
+    if any(outcome.outcome == "error" for outcome in outcomes):
+        return "it passes over cases in error"
+    return None
 
 
 def certify(
@@ -80,7 +97,10 @@ def certify(
         results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
     by_id = {result.id: result for result in results}
     criteria = _criteria(plan, by_id)
-    status, reason = _status(plan, record, results, criteria)
+    void = [remark.text for remark in record.remarks if remark.voids]
+    if record.begin is not None and digests.get(PLAN, record.begin.plan) != record.begin.plan:
+        void.insert(0, "the record was begun with another plan")
+    status, reason = _status(plan, record, results, criteria, void)
     passed = sum(criterion.verdict == "pass" for criterion in criteria)
     return Certificate(
         schema=Certificate.SCHEMA,
@@ -117,11 +137,14 @@ def _worst(rulings: Sequence[Ruling]) -> Ruling:
 
 
 def _status(
-    plan: Plan, record: Record, results: Sequence[CheckResult], criteria: Sequence[CriterionResult]
+    plan: Plan,
+    record: Record,
+    results: Sequence[CheckResult],
+    criteria: Sequence[CriterionResult],
+    void: Sequence[str],
 ) -> tuple[Status, str]:
     """Incomplete outranks everything: what was not measured can't be vouched for, nor fully blamed."""
     planned, measured = plan.cases(), sum(result.outcomes.total() for result in results)
-    void = [remark.text for remark in record.remarks if remark.voids]
     if not results or not planned:
         return "incomplete", "there was nothing to measure"
     if record.end is None:

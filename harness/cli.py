@@ -130,6 +130,8 @@ def _run(words: list[str]) -> int:
     read_plan(sorted(strange), Shelf(root, lambda text: None))  # what does not start as a spec has its faults told
     if not any(word.startswith(("-n", "--numprocesses")) or word == "no:xdist" for word in rest):
         rest += ["-n", "auto"]
+    if not any(word.startswith("--dist") or word == "no:xdist" for word in rest):
+        rest += ["--dist", "load"]
     quiet = ["--no-header", "-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
     return int(pytest.main([*paths, *quiet, f"--rootdir={root}", *rest]))
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import provenance, rooms
-from harness.certify import judge
+from harness.certify import PLAN, judge
 from harness.codec import digest, digest_of_file, to_json
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Begin, End, Ledger, Remark
-from harness.pages import CERTIFICATE, PLAN, Run, tell_one
+from harness.pages import CERTIFICATE, Run, tell_one
 from harness.store import point_at, write_whole
 
 

@@ -30,6 +30,9 @@ _LETTERS = {
     "unsupported": ("unsupported", "u", ("UNSUPPORTED", {"yellow": True})),
     "incomplete": ("incomplete", "", ""),
 }
+_SAFE = ("load", "worksteal")
+"""What pytest-xdist calls the ways of scheduling under which every unit is heard of, though workers die."""
+_SAFE_WORDS = " or ".join(f"--dist {dist}" for dist in _SAFE)
 _COLOURS = {"pass": "green", "certified": "green", "fail": "red", "error": "red", "blocked": "red"}
 
 
@@ -40,6 +43,9 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
     if config.option.collectonly:
         config.pluginmanager.register(Collecting(config, desk), "hallmark-collecting")
         return
+    dist = config.getoption("dist", "no")
+    if config.pluginmanager.has_plugin("dsession") and dist not in _SAFE:
+        raise pytest.UsageError(f"--dist {dist} loses tests or hangs when a worker dies; with specs, use {_SAFE_WORDS}")
     runs = config.rootpath / (config.option.hallmark_runs or config.getini("hallmark_runs"))
     try:
         conductor = Conductor(plan, config.rootpath, Path(os.path.abspath(runs)))

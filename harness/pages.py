@@ -9,14 +9,13 @@ from pathlib import Path
 import msgspec
 
 from harness import rooms
-from harness.certify import certify
+from harness.certify import PLAN, certify
 from harness.codec import digest, to_pretty_json
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Damaged, Record
 from harness.store import write_whole
 
-PLAN = "plan.json"
 CERTIFICATE = "certificate.json"
 
 

@@ -56,7 +56,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if "hallmark" in given:
             _start_worker(config, given)
         return
-    specs = _find(config)
+    specs = _find(session)
     if not specs:
         return
     from harness.controller import start
@@ -65,23 +65,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     start(session, plan, _selection(config, plan))
 
 
-def _find(config: pytest.Config) -> list[Path]:
-    """The spec files that this session's arguments reach, as pytest itself walks: what it ignores is ignored."""
-    import fnmatch
-
+def _find(session: pytest.Session) -> list[Path]:
+    """The spec files that this session's arguments reach; what pytest would ignore is ignored."""
     from harness.spec.places import find_specs
 
-    option = config.option
-    ignored = {(config.invocation_params.dir / path).resolve() for path in option.ignore or ()}
-    globs = [*(option.ignore_glob or ()), *config.getini("norecursedirs")]
+    config = session.config
 
     def skip(path: Path) -> bool:
-        return path.resolve() in ignored or any(
-            fnmatch.fnmatch(str(path) if "/" in glob else path.name, glob) for glob in globs
-        )
+        return bool(session.gethookproxy(path.parent).pytest_ignore_collect(collection_path=path, config=config))
 
     paths = [config.invocation_params.dir / arg.partition("::")[0] for arg in config.args]
-    return find_specs([Path(path) for path in paths if path.exists()], skip=skip)
+    return find_specs([path for path in paths if path.exists()], skip=skip)
 
 
 def _plan(config: pytest.Config, specs: list[Path]) -> Plan:

@@ -9,8 +9,9 @@ from pathlib import Path
 from msgspec import UNSET
 
 from harness import __version__, rooms
+from harness.certify import PLAN
 from harness.ledger import FILE as OUTCOMES
-from harness.pages import CERTIFICATE, PLAN, NotARun, Run, read_run
+from harness.pages import CERTIFICATE, NotARun, Run, read_run
 
 
 def problems(folder: Path, now: datetime | None = None) -> list[str]:

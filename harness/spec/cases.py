@@ -195,7 +195,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, 
 
 
 def _decode(page: Page, start: int, stop: int, line: int, column: int) -> tuple[Any, int]:
-    """The JSON value that starts at an offset of the page and should end before another, and the offset where it ends."""
+    """The JSON value that starts at `start` and should end by `stop`, and the offset where it ends."""
     spot = Spot(page, line, column)
     try:
         value, end = _decoder.raw_decode(page.text, start)

@@ -10,14 +10,17 @@ from pathlib import Path
 import msgspec
 
 from harness import __version__, rooms
-from harness.codec import digest_of_file
+from harness.codec import digest
 from harness.contract import LANGUAGE, Plan, Site
 from harness.spec.faults import SpecFaults
 from harness.spec.part import Part, digest_of_env, join
+from harness.spec.places import read_file
 from harness.store import cache_folder, write_whole
 
 _decoder = msgspec.msgpack.Decoder(Part)
 _encoder = msgspec.msgpack.Encoder()
+_SEAL = len(digest(b""))
+"""A kept plan starts with its digest: a byte that was lost or changed on the disk never reaches a certificate."""
 
 
 def read_plan(paths: list[Path], site: Site) -> Plan:
@@ -41,15 +44,19 @@ def _planned(path: Path, site: Site) -> Part:
     with contextlib.suppress(OSError):
         kept = _kept_at(path, site)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, _encoder.encode(part))
+        data = _encoder.encode(part)
+        write_whole(kept, digest(data).encode() + data)
     return part
 
 
 def _remembered(path: Path, site: Site) -> Part | None:
     try:
-        part = _decoder.decode(_kept_at(path, site).read_bytes())
-        fresh = all(digest_of_file(site.root / name) == known for name, known in part.files.items())
-    except (OSError, msgspec.MsgspecError):
+        data = _kept_at(path, site).read_bytes()
+        if digest(data[_SEAL:]).encode() != data[:_SEAL]:
+            return None
+        part = _decoder.decode(data[_SEAL:])
+        fresh = all(digest(read_file(site.root / name, name)) == known for name, known in part.files.items())
+    except (OSError, msgspec.MsgspecError, SpecFaults):
         return None
     same = all(digest_of_env(os.environ.get(name, "\0")) == known for name, known in part.env.items())
     return part if fresh and same else None

@@ -276,6 +276,8 @@ class _Planner:
     def criteria(self, top: Substitution) -> dict[str, Criterion]:
         criteria: dict[str, Criterion] = {}
         for raw, spot in zip(self.document.criteria, self.document.criteria.items_at, strict=True):
+            if shape_faults(raw, envelope.CRITERION, spot):
+                continue  # it was told of when the document was read
             criterion = self.criterion(top.fill(raw, spot), spot)
             if criterion and criterion.id in criteria:
                 self.fault(

@@ -124,11 +124,13 @@ def inert(text: Any) -> str:
 
 def value(given: Any, most: int = 2000) -> str:
     """A JSON value over as many lines as help to read it."""
-    if isinstance(given, str):
-        text = given
-    else:
-        text = msgspec.json.format(msgspec.json.encode(given), indent=2).decode()
+    text = given if isinstance(given, str) else _over_lines(given)
     return inert(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
+
+
+def _over_lines(given: Any) -> str:
+    pretty: bytes = msgspec.json.format(msgspec.json.encode(given), indent=2)
+    return pretty.decode()
 
 
 def line(given: Any, most: int = 120) -> str:

@@ -9,7 +9,6 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ class Installed(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """An environment with the wheel in it, which borrows nothing of ours but the packages that the wheel asks for."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheel"
@@ -40,7 +39,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         if not (folder / "done").exists():
             _install(folder)
     (wheel,) = (folder / "dist").glob("*.whl")
-    yield Installed(wheel, folder / "env" / "bin")
+    return Installed(wheel, folder / "env" / "bin")
 
 
 def _install(folder: Path) -> None:
@@ -63,13 +62,20 @@ def _install(folder: Path) -> None:
 
 def test_the_wheel_holds_the_rooms_with_their_templates_and_schemas(installed: Installed) -> None:
     names = set(zipfile.ZipFile(installed.wheel).namelist())
-    wanted = ("evaluators/golden/panel.html", "reports/html/page.html", "reports/html/style.css", "reports/html/filter.js")
+    wanted = (
+        "evaluators/golden/panel.html",
+        "reports/html/page.html",
+        "reports/html/style.css",
+        "reports/html/filter.js",
+    )
     assert names >= {*wanted, "harness/schema/spec.json", "harness/schema/certificate.json"}
     assert not any(name.startswith(("tests/", "specs/", "benchmarks/")) for name in names)
 
 
 def test_the_code_that_runs_is_the_wheels(installed: Installed, tmp_path: Path) -> None:
-    ran = installed.call("python", "-c", "import harness, evaluators; print(harness.__file__, evaluators.__file__)", cwd=tmp_path)
+    ran = installed.call(
+        "python", "-c", "import harness, evaluators; print(harness.__file__, evaluators.__file__)", cwd=tmp_path
+    )
     assert ran.stdout.count(str(installed.bin.parent)) == 2
 
 
@@ -98,7 +104,9 @@ def test_a_first_mistake_gets_its_place_and_what_to_write(installed: Installed, 
         ran = installed.call(*command, cwd=tmp_path / "first")
         assert ran.returncode == 4
         line = spec.read_text().splitlines().index("    compar: normalised") + 1
-        assert f"specs/first.yaml:{line}:5: unknown-key: `compar` is not a key here; did you mean `compare`?" in ran.stderr
+        assert (
+            f"specs/first.yaml:{line}:5: unknown-key: `compar` is not a key here; did you mean `compare`?" in ran.stderr
+        )
         assert "Traceback" not in ran.stdout + ran.stderr
 
 
@@ -106,13 +114,27 @@ def test_a_first_mistake_gets_its_place_and_what_to_write(installed: Installed, 
     ("spec", "said"),
     [
         ("", "specs/a.yaml:1:1: empty"),
-        ("hallmark: 1\nmodels: {m: {echo: {}}}\nchecks: [{name: c, kind: golden, model: m, cases: ../no.jsonl}]\n", "there is no file"),
-        ("hallmark: 1\nmodels: {m: {echo: {}}}\nchecks: [{name: c, kind: golden, model: m, cases: [{id: a, input: 1}]}]\n", "no `expect`"),
-        ("hallmark: 1\nmodels: {m: {zoo: lenet7}}\nchecks: [{name: c, kind: golden, model: m, cases: [{id: a, input: 1, expect: 1}]}]\n", "the zoo has no"),
-        ("hallmark: 1\nmodels: {m: {echo: {}}}\nchecks: [{name: c, kind: golden, model: m, cases: ../../x.jsonl}]\n", "leaves the project"),
+        (
+            "hallmark: 1\nmodels: {m: {echo: {}}}\nchecks: [{name: c, kind: golden, model: m, cases: ../no.jsonl}]\n",
+            "there is no file",
+        ),
+        (
+            "hallmark: 1\nmodels: {m: {echo: {}}}\nchecks: [{name: c, kind: golden, model: m, cases: [{id: a, input: 1}]}]\n",
+            "no `expect`",
+        ),
+        (
+            "hallmark: 1\nmodels: {m: {zoo: lenet7}}\nchecks: [{name: c, kind: golden, model: m, cases: [{id: a, input: 1, expect: 1}]}]\n",
+            "the zoo has no",
+        ),
+        (
+            "hallmark: 1\nmodels: {m: {echo: {}}}\nchecks: [{name: c, kind: golden, model: m, cases: ../../x.jsonl}]\n",
+            "leaves the project",
+        ),
     ],
 )
-def test_bad_input_is_an_error_and_never_a_certificate(installed: Installed, tmp_path: Path, spec: str, said: str) -> None:
+def test_bad_input_is_an_error_and_never_a_certificate(
+    installed: Installed, tmp_path: Path, spec: str, said: str
+) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "a.yaml").write_text(spec)

@@ -146,7 +146,9 @@ ATOMS = (
     | st.booleans()
     | st.integers(-5, 5)
     | st.floats(-1e3, 1e3)
-    | st.sampled_from(["", "a", "string", "object", "array", "integer", "#", "#/$defs/a", "#/properties/a", "a+", "(", "^a"])
+    | st.sampled_from(
+        ["", "a", "string", "object", "array", "integer", "#", "#/$defs/a", "#/properties/a", "a+", "(", "^a"]
+    )
 )
 ANSWERS = st.recursive(
     ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)

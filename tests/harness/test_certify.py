@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -73,7 +74,7 @@ def _record(*lines: Any, torn: bytes = b"") -> Record:
 
 
 def _certified(plan: Plan, *lines: Any, begin: bool = True, end: End | None = END) -> Certificate:
-    return certify(plan, _record(*([BEGIN] if begin else []), *lines, *([end] if end else [])), {"plan.json": "d"})
+    return certify(plan, _record(*([BEGIN] if begin else []), *lines, *([end] if end else [])), {"plan.json": BEGIN.plan})
 
 
 def _plan(*checks: Check, **more: Any) -> Plan:
@@ -117,7 +118,9 @@ def test_a_room_that_passes_without_sound_figures_does_not_pass(
     assert result.reason
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), ZeroDivisionError(), KeyError("x"), RecursionError(), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), ZeroDivisionError(), KeyError("x"), RecursionError(), MemoryError()]
+)
 def test_a_room_whose_judge_fails_gives_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -318,7 +321,9 @@ def test_a_criterion_is_as_good_as_the_worst_check_it_stands_on(
     assert certificate.score == (100 if worst == "pass" else 0)
 
 
-@pytest.mark.parametrize(("ruling", "status"), [("fail", "blocked"), ("error", "blocked"), ("inconclusive", "inconclusive")])
+@pytest.mark.parametrize(
+    ("ruling", "status"), [("fail", "blocked"), ("error", "blocked"), ("inconclusive", "inconclusive")]
+)
 def test_a_check_that_no_criterion_needs_still_blocks(ruling: Ruling, status: str) -> None:
     assert _from_rulings({"a": "pass", "b": ruling}, ("a",)).status == status
 
@@ -335,7 +340,11 @@ def test_the_score_is_the_share_of_criteria_that_pass() -> None:
 
 
 def test_a_certificate_expires_when_the_first_of_its_specs_does() -> None:
-    specs = (SpecFile(path="a", name="a", expires=7200.0), SpecFile(path="b", name="b", expires=60.0), SpecFile(path="c", name="c"))
+    specs = (
+        SpecFile(path="a", name="a", expires=7200.0),
+        SpecFile(path="b", name="b", expires=60.0),
+        SpecFile(path="c", name="c"),
+    )
     plan = _plan(specs=specs)
     certificate = _certified(plan, *_all(plan))
     assert certificate.expires is not None
@@ -356,14 +365,14 @@ GATES = st.sampled_from([{}, {"gate": {"pass_rate": 0.5}}, {"gate": {"pass_rate"
 
 @st.composite
 def _runs(draw: st.DrawFn) -> tuple[Plan, list[Any]]:
-    checks, lines = [], []
+    checks: list[Check] = []
+    lines: list[Any] = []
     for name in draw(st.sets(st.sampled_from("abc"), max_size=3)):
         check = _check(name, draw(st.integers(0, 4)), options=draw(GATES))
         checks.append(check)
         often_met = st.just("met") | WORDS
-        for case in check.cases:
-            if draw(st.integers(0, 9)):
-                lines.append(Outcome(case=case.id, outcome=draw(often_met), check=check.id))
+        told = [case for case in check.cases if draw(st.integers(0, 9))]
+        lines += [Outcome(case=case.id, outcome=draw(often_met), check=check.id) for case in told]
     lines += draw(st.lists(st.builds(Remark, text=st.just("r"), voids=st.booleans()), max_size=1))
     if draw(st.integers(0, 9)):
         lines.append(msgspec.structs.replace(END, stopped=draw(st.sampled_from([None, None, None, "stopped"]))))
@@ -388,3 +397,35 @@ def test_only_a_complete_run_whose_every_verdict_passes_is_certified(run: tuple[
         assert certificate.status == "incomplete"
     assert certificate.reason
     assert certify(plan, _record(*lines), {}) == certificate
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        None,
+        {"verdict": "pass"},
+        Verdict(verdict="maybe", reason="", estimate=1.0, interval=(1.0, 1.0), n=1),  # type: ignore[arg-type]
+        Verdict(verdict="pass", reason="", estimate=1.0, interval=(1.0, 0.9), n=1),
+        Verdict(verdict="pass", reason="", estimate="1", interval=(1.0, 1.0), n=1),  # type: ignore[arg-type]
+    ],
+)
+def test_a_verdict_that_is_none_is_an_error(verdict: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = types.SimpleNamespace(judge=lambda check, outcomes: verdict)
+    monkeypatch.setattr("harness.certify.rooms.evaluator", lambda kind: room)
+    check = Check(id="c", name="c", kind="k", at="a:1", cases=(Case(id="x"),))
+    assert judge(check, {"x": Outcome(case="x", outcome="met")}).verdict == "error"
+
+
+def test_a_room_that_passes_over_errors_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = Verdict(verdict="pass", reason="", estimate=1.0, interval=(1.0, 1.0), n=1)
+    room = types.SimpleNamespace(judge=lambda check, outcomes: passed)
+    monkeypatch.setattr("harness.certify.rooms.evaluator", lambda kind: room)
+    check = Check(id="c", name="c", kind="k", at="a:1", cases=(Case(id="x"),))
+    assert judge(check, {"x": Outcome(case="x", outcome="error")}).verdict == "error"
+
+
+def test_a_record_of_another_plan_certifies_nothing() -> None:
+    plan = _plan()
+    certificate = certify(plan, _record(BEGIN, *_all(plan), END), {"plan.json": "sha256:another"})
+    assert certificate.status == "incomplete"
+    assert "another plan" in certificate.reason

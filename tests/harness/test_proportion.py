@@ -36,7 +36,8 @@ def _coverage(n: int, p: float, method: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("method", "n", "stated"), [("wilson", 20, 0.925), ("wilson", 100, 0.966), ("exact", 20, 0.984), ("exact", 100, 0.983)]
+    ("method", "n", "stated"),
+    [("wilson", 20, 0.925), ("wilson", 100, 0.966), ("exact", 20, 0.984), ("exact", 100, 0.983)],
 )
 def test_coverage_is_what_statistics_md_states(method: str, n: int, stated: float) -> None:
     assert _coverage(n, 0.95, method) == pytest.approx(stated, abs=0.0006)
@@ -66,7 +67,9 @@ def test_each_exact_bound_is_the_share_at_which_the_count_would_be_just_too_surp
 
 
 @given(COUNTS, LEVELS)
-def test_the_shown_interval_holds_the_estimate_and_stays_within_0_and_1(count: tuple[int, int], confidence: float) -> None:
+def test_the_shown_interval_holds_the_estimate_and_stays_within_0_and_1(
+    count: tuple[int, int], confidence: float
+) -> None:
     k, n = count
     low, high = wilson(k, n, confidence)
     assert 0 <= low <= k / n + 1e-12
@@ -88,7 +91,15 @@ def test_the_chance_of_at_least_none_is_certain_and_of_all_is_a_power() -> None:
 
 @pytest.mark.parametrize(
     ("threshold", "confidence", "n"),
-    [(0.95, 0.95, 59), (0.98, 0.95, 149), (0.99, 0.95, 299), (0.9, 0.9, 22), (0.5, 0.5, 1), (0.5, 0.75, 2), (0.0, 0.99, 1)],
+    [
+        (0.95, 0.95, 59),
+        (0.98, 0.95, 149),
+        (0.99, 0.95, 299),
+        (0.9, 0.9, 22),
+        (0.5, 0.5, 1),
+        (0.5, 0.75, 2),
+        (0.0, 0.99, 1),
+    ],
 )
 def test_the_fewest_cases_that_can_show_a_share_are_known(threshold: float, confidence: float, n: int) -> None:
     assert least_n(threshold, confidence) == n
@@ -140,8 +151,12 @@ def test_the_number_said_to_decide_does_if_things_go_on_as_they_went(
     assert decide(met, needed, threshold, confidence) == ("pass" if above else "fail")
 
 
-@pytest.mark.parametrize(("k", "n", "threshold", "needed"), [(97, 100, 0.95, None), (19, 20, 0.9, None), (5, 5, 0.95, 59)])
-def test_the_number_said_to_decide_is_not_much_more_than_enough(k: int, n: int, threshold: float, needed: int | None) -> None:
+@pytest.mark.parametrize(
+    ("k", "n", "threshold", "needed"), [(97, 100, 0.95, None), (19, 20, 0.9, None), (5, 5, 0.95, 59)]
+)
+def test_the_number_said_to_decide_is_not_much_more_than_enough(
+    k: int, n: int, threshold: float, needed: int | None
+) -> None:
     said = deciding_n(k, n, threshold, 0.95)
     assert said is not None
     if needed is not None:

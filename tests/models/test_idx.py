@@ -49,7 +49,7 @@ def test_the_plain_file_is_preferred_to_the_gzipped_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", range(len(WHOLE)))
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path, length: int) -> None:
     (tmp_path / "cut").write_bytes(WHOLE[:length])
-    with pytest.raises(ValueError, match="^cut "):
+    with pytest.raises(ValueError, match=r"^cut "):
         idx.read(tmp_path / "cut")
 
 
@@ -67,7 +67,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, length: int) -> None:
 )
 def test_a_file_that_is_no_idx_or_holds_another_number_of_bytes_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "odd").write_bytes(data)
-    with pytest.raises(ValueError, match="^odd "):
+    with pytest.raises(ValueError, match=r"^odd "):
         idx.read(tmp_path / "odd")
 
 

@@ -61,6 +61,13 @@ def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[s
         yield f"{options['replay']} has answers that no check asks for, {len(unknown)} in all: {some}{more}"
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
 def read_answers(data: bytes) -> tuple[dict[str, Any], list[str]]:
     """The answers by id, and what is wrong with the lines that hold none, each with its number."""
     answers: dict[str, Any] = {}
@@ -69,7 +76,7 @@ def read_answers(data: bytes) -> tuple[dict[str, Any], list[str]]:
         if not line.strip():
             continue
         try:
-            said = json.loads(line)
+            said = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             wrong.append(f"{number}: this is not JSON: {error}")
             continue

@@ -16,7 +16,9 @@ from tests.conftest import Project, Ran
 
 def one_check(project: Project, n: int, echo: str, more: str = "") -> None:
     project.cases("c.jsonl", n)
-    project.spec(f"  - {{name: g, kind: golden, model: m, cases: ../c.jsonl{more}}}\n", models=f"{{m: {{echo: {echo}}}}}")
+    project.spec(
+        f"  - {{name: g, kind: golden, model: m, cases: ../c.jsonl{more}}}\n", models=f"{{m: {{echo: {echo}}}}}"
+    )
 
 
 def words(ran: Ran) -> dict[str, str]:
@@ -65,7 +67,11 @@ def test_workers_killed_at_random_lose_nothing(project: Project) -> None:
     deadline = time.monotonic() + 60
     while child.poll() is None and kills < 5 and time.monotonic() < deadline:
         time.sleep(chance.uniform(0.15, 0.4))
-        busy = [doing for path in project.folder.glob("runs/*/.boards/*") if (doing := read_board(path)) and doing.position >= 0]
+        busy = [
+            doing
+            for path in project.folder.glob("runs/*/.boards/*")
+            if (doing := read_board(path)) and doing.position >= 0
+        ]
         if busy:
             os.kill(chance.choice(busy).pid, signal.SIGKILL)
             kills += 1
@@ -142,7 +148,9 @@ def test_a_model_that_cannot_be_opened_errs_its_cases_and_no_others(project: Pro
         "  - {name: good, kind: golden, model: m, cases: [{id: a, input: 1, expect: 1}]}\n",
         models="{m: {echo: {}}, gone: {replay: ../answers.jsonl}}",
     )
-    project.put("conftest.py", f"import pathlib\ndef pytest_collection_finish():\n    pathlib.Path({str(answers)!r}).unlink()\n")
+    project.put(
+        "conftest.py", f"import pathlib\ndef pytest_collection_finish():\n    pathlib.Path({str(answers)!r}).unlink()\n"
+    )
     ran = project.pytest("specs")
     assert ran.outcomes["specs/a.yaml::golden::good::a"]["outcome"] == "met"
     bad = ran.outcomes["specs/a.yaml::golden::bad::a"]
@@ -174,3 +182,21 @@ def test_control_characters_of_an_answer_reach_no_terminal(project: Project, sai
     assert "\x00" not in ran.out
     assert not any(line.startswith("::") for line in ran.out.splitlines())
     assert ran.outcomes["specs/a.yaml::golden::g::a"]["answer"] == said
+
+
+@pytest.mark.parametrize("dist", ["load", "worksteal"])
+def test_dying_workers_are_survived_however_work_is_shared_out(project: Project, dist: str) -> None:
+    one_check(project, 1000, "{crash: [c5, c900], seconds: 0.0005}")
+    ran = project.pytest("specs", "-n", "2", "--dist", dist)
+    assert [case for case, word in words(ran).items() if word != "met"] == ["c5", "c900"]
+    assert len(ran.outcomes) == 1000
+
+
+@pytest.mark.parametrize("dist", ["loadscope", "loadfile", "loadgroup", "each"])
+def test_ways_of_sharing_out_that_lose_tests_are_refused(project: Project, dist: str) -> None:
+    one_check(project, 3, "{}")
+    ran = project.pytest("specs", "-n", "2", "--dist", dist)
+    assert ran.status == 4
+    assert "use --dist load or --dist worksteal" in ran.err
+    project.put("pytest.ini", f"[pytest]\naddopts = --dist {dist}\n")
+    assert project.hallmark("run", "specs").status == 0

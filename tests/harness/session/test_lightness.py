@@ -67,3 +67,18 @@ def test_a_spec_fault_starts_no_worker(project: Project) -> None:
         assert "Traceback" not in ran.err + ran.out
         assert "worker" not in ran.out
         assert not (project.folder / "runs").exists()
+
+
+def test_what_pytest_ignores_is_ignored(project: Project) -> None:
+    bad = "hallmark: 1\nname: [\n"
+    good = "  - {name: g, kind: golden, model: m, cases: [{id: a, input: 1, expect: 1}]}\n"
+    for folder in ("by_option", "by_ini", "by_conftest"):
+        project.put(f"specs/{folder}/bad.yaml", bad)
+    project.spec(good)
+    project.put("pytest.ini", "[pytest]\nnorecursedirs = by_ini\n")
+    project.put("specs/conftest.py", "collect_ignore = ['by_conftest']\n")
+    for workers in ("0", "2"):
+        ran = project.pytest("specs", "--ignore=specs/by_option", "-n", workers)
+        assert ran.status == 0, ran.err
+        assert ran.certificate.run.planned == 1
+    assert project.pytest("specs").status == 4

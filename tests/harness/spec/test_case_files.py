@@ -284,7 +284,7 @@ def test_inline_cases_have_the_same_rules_and_places_of_their_own(folder: Folder
     assert folder.said(f"{spec}      - {{id: 1, input: 1, expect: 1}}\n      - {{id: b, inptu: 1, expect: 1}}\n") == [
         "a.yaml:8:14: wrong-type",
         "a.yaml:9:9: missing-key",
-        "a.yaml:9:16: unknown-key",
+        "a.yaml:9:17: unknown-key",
     ]
 
 
