@@ -18,14 +18,16 @@ def _run() -> Run:
     check = Check(
         id="s::golden::c", name="c", kind="golden", at="s:1", cases=(Case(id="a", expect=1), Case(id="b", expect=1))
     )
+    plan = msgspec.json.encode(Plan(hallmark="0", checks=(check,)))
     lines: list[Any] = [
-        Begin(run="r", started="2026-01-01T00:00:00+00:00", plan="p", machine={"b": 1, "a": "\u202e</script>"}),
+        Begin(
+            run="r", started="2026-01-01T00:00:00+00:00", plan=digest(plan), machine={"b": 1, "a": "\u202e</script>"}
+        ),
         Outcome(case="a", outcome="met", check=check.id, answer=1),
         Outcome(case="b", outcome="missed", check=check.id, answer=2),
         End(finished="2026-01-01T00:00:01+00:00", seconds=1.0),
     ]
-    plan = Plan(hallmark="0", checks=(check,))
-    return Run(msgspec.json.encode(plan), msgspec.json.Encoder().encode_lines(lines))
+    return Run(plan, msgspec.json.Encoder().encode_lines(lines))
 
 
 def test_what_it_tells_is_the_certificate_and_nothing_else() -> None:
