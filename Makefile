@@ -1,5 +1,7 @@
 # Two commands on a fresh machine: `make certify` and `make test`. Python 3.11 or later with venv is all they need.
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+# The first of these that runs and is recent enough; `make PYTHON=/path/to/python ...` says which.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.set-up
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -9,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hallmark needs Python 3.11 or later: make PYTHON=/path/to/python setup")'
+	@test -n "$(PYTHON)" || { echo "Hallmark needs Python 3.11 or later with venv: make PYTHON=/path/to/python setup"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv (once; again when pyproject.toml changes)"
 	@$(BIN)/python -m pip install -q --upgrade pip

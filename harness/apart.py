@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ TRIES = 2
 """How often a batch may kill its process before anyone is blamed for it who may be innocent."""
 
 
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, frozen=True):
     root: str
     plan: str
     check: int
     batch: int
     positions: list[int]
-    alone: bool
+    alone: bool = False
 
 
 class Stands(msgspec.Struct, tag_field="is", tag="stands"):
@@ -51,17 +51,15 @@ class Measured:
         self.settings: dict[str, Setting] = {}
 
 
-def measure_apart(
-    root: Path, plan_file: Path, plan: Plan, index: int, batch: int, positions: Iterable[int]
-) -> Measured:
-    """An outcome for each position, whatever the cases do to the process that measures them."""
-    check = plan.checks[index]
+def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
+    """An outcome for each position, whatever the cases do to the process that measures them.
+
+    `deaths` says how often measuring them has killed a process already.
+    """
     measured = Measured()
-    left = list(positions)
-    alone, deaths = False, 0
+    left = request.positions
     while left:
-        request = Request(str(root), str(plan_file), index, batch, left, alone)
-        where, why = _one_process(request, check, measured)
+        where, why = _one_process(msgspec.structs.replace(request, positions=left), check, measured)
         done = {outcome.case for outcome in measured.outcomes}
         left = [p for p in left if check.cases[p].id not in done]
         if not left:
@@ -71,7 +69,7 @@ def measure_apart(
             measured.outcomes.append(lost(check, where, why))
             left.remove(where)
         elif where == TOGETHER and deaths >= TRIES:
-            alone = True
+            request = msgspec.structs.replace(request, alone=True)
         elif deaths >= TRIES:
             what = "while the model was being opened" if where == OPENING else "before it took up a case"
             measured.outcomes += [lost(check, p, f"{why} {what}, {deaths} times") for p in left]

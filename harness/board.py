@@ -19,7 +19,7 @@ IDLE, OPENING, TOGETHER = -1, -2, -3
 
 OPENING_TIME = 3600.0
 """Seconds that opening a model may take: building one, or waiting for another process to, is not answering."""
-GRACE = 5.0
+GRACE = 2.0
 """Seconds a process gets, beyond its time, to notice by itself that the time is over."""
 
 

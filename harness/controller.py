@@ -165,19 +165,19 @@ class Controller(Collecting):
         outcomes: list[Outcome] = []
         if doing and doing.check == unit.check and doing.position in unit.positions:
             outcomes.append(lost(check, doing.position, why))
-        packet = self._apart(unit, outcomes)
+        packet = self._apart(unit, outcomes, deaths=1)
         report.__dict__["hallmark"] = pack(packet)
 
-    def _apart(self, unit: Unit, outcomes: list[Outcome]) -> Packet:
-        from harness.apart import measure_apart
+    def _apart(self, unit: Unit, outcomes: list[Outcome], deaths: int = 0) -> Packet:
+        from harness.apart import Request, measure_apart
 
         check = self.desk.plan.checks[unit.check]
         known = self.conductor.found[unit.check].keys() | {outcome.case for outcome in outcomes}
         left = [p for p in unit.positions if check.cases[p].id not in known]
         started = time.time()
-        measured = measure_apart(
-            self.config.rootpath, self.conductor.folder / "plan.json", self.desk.plan, unit.check, unit.batch, left
-        )
+        plan = str(self.conductor.folder / "plan.json")
+        request = Request(str(self.config.rootpath), plan, unit.check, unit.batch, left)
+        measured = measure_apart(request, check, deaths)
         return Packet(unit.check, [*outcomes, *measured.outcomes], list(measured.settings.values()), started)
 
     # --------------------------------------------------------------------------------------- reporting

@@ -59,6 +59,14 @@ class Project:
         lines = [json.dumps({"id": f"c{i}", "input": f"hello {i}", "expect": f"hello {i}"}) for i in range(n)]
         self.put(path, "\n".join(lines) + "\n")
 
+    def stranger(self, group: str, name: str, code: str) -> str:
+        """A room of somebody else's package, offered by its entry point; returns the PYTHONPATH that has it."""
+        site, package = self.folder / "site", f"strangers_{name}"
+        self.put(f"site/{package}/__init__.py", code)
+        self.put(f"site/{package}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+        self.put(f"site/{package}-1.dist-info/entry_points.txt", f"[{group}]\n{name} = {package}\n")
+        return str(site)
+
     def start(self, *argv: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", *argv],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import textwrap
-from pathlib import Path
 
 from tests.conftest import REPOSITORY, Project
 
@@ -15,21 +13,14 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
-def outside_package(folder: Path) -> str:
-    room = folder / "strangers_length"
-    room.mkdir(parents=True)
+def outside_package(project: Project) -> str:
     (python,), (html,) = blocks("python"), blocks("html")
-    (room / "__init__.py").write_text(python)
-    (room / "panel.html").write_text(html)
-    info = folder / "strangers_length-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers-length\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[hallmark.evaluators]\nlength = strangers_length\n")
-    return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    project.put("site/strangers_length/panel.html", html)
+    return project.stranger("hallmark.evaluators", "length", python)
 
 
 def test_the_kind_taught_there_works_from_an_outside_package(project: Project) -> None:
-    path = outside_package(project.folder / "site")
+    path = outside_package(project)
     cases = '[{id: a, input: short}, {id: b, input: "long, too long by far"}]'
     project.spec(f"  - {{name: brief, kind: length, model: m, cases: {cases}, most: 10}}\n")
     for workers in ("0", "2"):
@@ -44,7 +35,7 @@ def test_the_kind_taught_there_works_from_an_outside_package(project: Project) -
 
 
 def test_its_faults_are_told_at_the_users_line(project: Project) -> None:
-    path = outside_package(project.folder / "site")
+    path = outside_package(project)
     project.put(
         "specs/a.yaml",
         textwrap.dedent("""\

@@ -200,3 +200,63 @@ def test_ways_of_sharing_out_that_lose_tests_are_refused(project: Project, dist:
     assert "use --dist load or --dist worksteal" in ran.err
     project.put("pytest.ini", f"[pytest]\naddopts = --dist {dist}\n")
     assert project.hallmark("run", "specs").status == 0
+
+
+BRITTLE = """
+import os, signal, time
+SCHEMA = {"properties": {"brittle": {"type": "string"}}}
+BATCH = 8
+
+class Model:
+    digest, together = "brittle", True
+
+    def __init__(self, mood):
+        if mood == "unopenable":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.mood = mood
+
+    def answer(self, questions):
+        for question in questions:
+            if question.id == "c11" and self.mood == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if question.id == "c11" and self.mood == "raises":
+                raise ValueError("this one spoils the batch")
+            if question.id == "c11" and self.mood == "numb":
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+                time.sleep(3600)
+        return [question.input for question in questions]
+
+    def facts(self):
+        return {}
+
+def open(options, site):
+    return Model(options["brittle"])
+"""
+
+
+@pytest.mark.parametrize("mood", ["killed", "raises", "numb"])
+def test_in_a_model_that_answers_whole_batches_one_bad_case_is_found_out(project: Project, mood: str) -> None:
+    path = project.stranger("hallmark.sources", "brittle", BRITTLE)
+    project.cases("c.jsonl", 24)
+    project.spec(
+        "  - {name: g, kind: golden, model: m, cases: ../c.jsonl, timeout: 0.2}\n", models=f"{{m: {{brittle: {mood}}}}}"
+    )
+    ran = project.pytest("specs", "-n", "2", PYTHONPATH=path)
+    assert words(ran) == {f"c{i}": "error" if i == 11 else "met" for i in range(24)}
+
+
+def test_a_model_that_kills_whoever_opens_it_errs_its_cases_and_no_others(project: Project) -> None:
+    path = project.stranger("hallmark.sources", "brittle", BRITTLE)
+    one = "cases: [{id: a, input: 1, expect: 1}, {id: b, input: 1, expect: 1}]"
+    project.spec(
+        f"  - {{name: bad, kind: golden, model: gone, {one}}}\n  - {{name: good, kind: golden, model: m, {one}}}\n",
+        models="{gone: {brittle: unopenable}, m: {echo: {}}}",
+    )
+    ran = project.pytest("specs", "-n", "2", PYTHONPATH=path)
+    assert {key.partition("golden::")[2]: line["outcome"] for key, line in ran.outcomes.items()} == {
+        "bad::a": "error",
+        "bad::b": "error",
+        "good::a": "met",
+        "good::b": "met",
+    }
+    assert "while the model was being opened" in ran.out
