@@ -254,7 +254,7 @@ def _verify(given: argparse.Namespace) -> int:
 _SPEC = """\
 # yaml-language-server: $schema=spec.schema.json
 hallmark: 1
-name: {name}
+name: "{name}"
 about: what this model must do
 
 models:
@@ -281,7 +281,7 @@ def _init(given: argparse.Namespace) -> int:
     from harness.spec.envelope import spec_schema
 
     folder = Path(given.folder)
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.absolute().name).lstrip(".-") or "project"
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.absolute().name).lstrip("._-") or "project"
     files = {
         f"specs/{name}.yaml": _SPEC.format(name=name).encode(),
         "specs/spec.schema.json": to_pretty_json(spec_schema()),

@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness.contract import Certificate
 
 REPOSITORY = Path(__file__).parents[1]
+
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 
 class Ran(NamedTuple):

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from harness.codec import DEPTH, plain
 from harness.contract import Case, NotPlain
 from harness.spec.envelope import CASE
-from harness.spec.faults import Fault, Page, SpecFaults, Spot, meant
+from harness.spec.faults import Fault, Page, SpecFaults, Spot, meant, refusal
 from harness.spec.text import Map, Seq, bare, place, read_text, read_yaml
 
 MOST = 100_000
@@ -52,15 +52,11 @@ def read_cases(data: bytes, name: str, faults: list[Fault]) -> list[Found]:
     elif name.endswith(".csv"):
         rows = _csv(page)
     else:
-        raise SpecFaults(
-            [
-                Fault(
-                    Spot(page, 1, 1),
-                    "format",
-                    f"`{name}` has none of the endings of a case file",
-                    f"use one of {', '.join(FORMATS)}",
-                )
-            ]
+        raise refusal(
+            Spot(page, 1, 1),
+            "format",
+            f"`{name}` has none of the endings of a case file",
+            f"use one of {', '.join(FORMATS)}",
         )
     return _collect(rows, faults, Spot(page, 1, 1))
 
@@ -72,8 +68,8 @@ def inline_cases(cases: Seq, faults: list[Fault]) -> list[Found]:
 def _collect(rows: Iterator[tuple[Any, Spot]] | Any, faults: list[Fault], top: Spot) -> list[Found]:
     found: list[Found] = []
     first: dict[str, int] = {}
-    for row, spot in rows:
-        if len(found) >= MOST:
+    for number, (row, spot) in enumerate(rows):
+        if number >= MOST:
             raise SpecFaults(
                 [
                     *faults,
@@ -202,28 +198,24 @@ def _decode(page: Page, start: int, stop: int, line: int, column: int) -> tuple[
         if _doubtful(page.text, start, end):
             plain(value)
     except json.JSONDecodeError as error:
-        raise SpecFaults(
-            [
-                Fault(
-                    Spot(page, *place(page.text, min(error.pos, stop))),
-                    "json",
-                    f"this is not JSON: {error.msg}",
-                    "mend it here",
-                )
-            ]
+        raise refusal(
+            Spot(page, *place(page.text, min(error.pos, stop))),
+            "json",
+            f"this is not JSON: {error.msg}",
+            "mend it here",
         ) from None
     except _Bad as error:
         code, _, said = str(error).partition(": ")
         what, _, instead = said.partition("; ")
-        raise SpecFaults([Fault(spot, code, what, instead)]) from None
+        raise refusal(spot, code, what, instead) from None
     except NotPlain as error:
         if str(error).startswith("nested"):
-            raise SpecFaults([Fault(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it")]) from None
-        raise SpecFaults([Fault(spot, "not-plain", f"the value holds {error}", "write plain JSON")]) from None
+            raise refusal(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it") from None
+        raise refusal(spot, "not-plain", f"the value holds {error}", "write plain JSON") from None
     except RecursionError:
-        raise SpecFaults([Fault(spot, "too-deep", "nested too deep", "flatten it")]) from None
+        raise refusal(spot, "too-deep", "nested too deep", "flatten it") from None
     except ValueError as error:
-        raise SpecFaults([Fault(spot, "number", str(error).split(";")[0], "quote it")]) from None
+        raise refusal(spot, "number", str(error).split(";")[0], "quote it") from None
     return value, end
 
 
@@ -264,15 +256,11 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
     end = _blank(text, 0)
     line, last = 1 + text.count("\n", 0, end), end
     if text[end : end + 1] != "[":
-        raise SpecFaults(
-            [
-                Fault(
-                    Spot(page, *place(text, end)),
-                    "wrong-type" if text[end:] else "empty",
-                    "a JSON case file is a list of cases",
-                    "write [{...}, {...}]",
-                )
-            ]
+        raise refusal(
+            Spot(page, *place(text, end)),
+            "wrong-type" if text[end:] else "empty",
+            "a JSON case file is a list of cases",
+            "write [{...}, {...}]",
         )
     end = _blank(text, end + 1)
     while text[end : end + 1] != "]":
@@ -285,20 +273,12 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
         if text[end : end + 1] == ",":
             comma, end = end, _blank(text, end + 1)
             if text[end : end + 1] == "]":
-                raise SpecFaults(
-                    [Fault(Spot(page, *place(text, comma)), "json", "no case follows this `,`", "remove it")]
-                )
+                raise refusal(Spot(page, *place(text, comma)), "json", "no case follows this `,`", "remove it")
         elif text[end : end + 1] != "]":
-            raise SpecFaults(
-                [Fault(Spot(page, *place(text, end)), "json", "a `,` or the closing `]` is missing", "mend it here")]
-            )
+            raise refusal(Spot(page, *place(text, end)), "json", "a `,` or the closing `]` is missing", "mend it here")
     if text[end + 1 :].strip():
-        raise SpecFaults(
-            [
-                Fault(
-                    Spot(page, *place(text, _blank(text, end + 1))), "json", "there is more after the list", "remove it"
-                )
-            ]
+        raise refusal(
+            Spot(page, *place(text, _blank(text, end + 1))), "json", "there is more after the list", "remove it"
         )
 
 
@@ -311,15 +291,14 @@ def _blank(text: str, offset: int) -> int:
 def _csv(page: Page) -> Iterator[tuple[Any, Spot]]:
     """Columns id, input, expect, ...; `expect.label` makes an object; a cell that is JSON is read so, else as text."""
     reader = csv.reader(io.StringIO(page.text), strict=True)
+    narrower = csv.field_size_limit(BYTES)
     try:
         header = next(reader, [])
         top = Spot(page, 1, 1)
         if not header:
-            raise SpecFaults(
-                [Fault(top, "empty", "the file is empty", "start with a line of column names: id,input,expect")]
-            )
+            raise refusal(top, "empty", "the file is empty", "start with a line of column names: id,input,expect")
         if len(set(header)) != len(header):
-            raise SpecFaults([Fault(top, "duplicate-key", "a column name stands twice", "keep one")])
+            raise refusal(top, "duplicate-key", "a column name stands twice", "keep one")
         before = reader.line_num
         for cells in reader:
             spot = Spot(page, before + 1, 1)
@@ -327,21 +306,17 @@ def _csv(page: Page) -> Iterator[tuple[Any, Spot]]:
             if not cells:
                 continue
             if len(cells) != len(header):
-                raise SpecFaults(
-                    [
-                        Fault(
-                            spot,
-                            "csv",
-                            f"{len(cells)} cells under {len(header)} column names",
-                            "quote a cell that holds a comma",
-                        )
-                    ]
+                raise refusal(
+                    spot,
+                    "csv",
+                    f"{len(cells)} cells under {len(header)} column names",
+                    "quote a cell that holds a comma",
                 )
             yield _row(header, cells, spot), spot
     except csv.Error as error:
-        raise SpecFaults(
-            [Fault(Spot(page, max(1, reader.line_num), 1), "csv", str(error), "mend the quotes")]
-        ) from None
+        raise refusal(Spot(page, max(1, reader.line_num), 1), "csv", str(error), "mend the quotes") from None
+    finally:
+        csv.field_size_limit(narrower)
 
 
 def _row(header: list[str], cells: list[str], spot: Spot) -> dict[str, Any]:
@@ -358,13 +333,13 @@ def _row(header: list[str], cells: list[str], spot: Spot) -> dict[str, Any]:
                 into = into.setdefault(step, {}) if isinstance(into, dict) else None
             if not isinstance(into, dict) or last in into:
                 what = f"`{column}` and another column claim the same place"
-                raise SpecFaults([Fault(Spot(spot.page, 1, 1), "csv", what, "keep one")])
+                raise refusal(Spot(spot.page, 1, 1), "csv", what, "keep one")
             into[last] = _cell(cell)
     row.setdefault("input", "")
     try:
         plain(row)
     except NotPlain:
-        raise SpecFaults([Fault(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it")]) from None
+        raise refusal(spot, "too-deep", f"nested more than {DEPTH} deep", "flatten it") from None
     return row
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.codec import digest
 from harness.spec.envelope import TOP
-from harness.spec.faults import Fault, Page, SpecFaults, Spot
+from harness.spec.faults import Fault, Page, SpecFaults, Spot, refusal
 from harness.spec.places import read_file, resolve, shown
 from harness.spec.shape import shape_faults
 from harness.spec.text import Map, Seq, read_yaml
@@ -63,22 +63,16 @@ class Document:
                 path = resolve(raw, spot, self.root)
                 name = shown(path, self.root)
                 if not path.name.startswith("_"):
-                    raise SpecFaults(
-                        [
-                            Fault(
-                                spot,
-                                "include",
-                                f"`{raw}` is not a fragment",
-                                "name it with a leading `_`, so that it is not collected itself",
-                            )
-                        ]
+                    raise refusal(
+                        spot,
+                        "include",
+                        f"`{raw}` is not a fragment",
+                        "name it with a leading `_`, so that it is not collected itself",
                     )
                 if name in within:
-                    raise SpecFaults([Fault(spot, "include", f"`{raw}` includes itself", "break the circle")])
+                    raise refusal(spot, "include", f"`{raw}` includes itself", "break the circle")
                 if len(within) > _DEEP:
-                    raise SpecFaults(
-                        [Fault(spot, "include", f"includes are nested more than {_DEEP} deep", "flatten them")]
-                    )
+                    raise refusal(spot, "include", f"includes are nested more than {_DEEP} deep", "flatten them")
                 if name not in self.files:
                     self._read(path, name, within)
             except SpecFaults as stop:

@@ -88,6 +88,11 @@ class SpecFaults(Exception):
         return "\n".join(lines)
 
 
+def refusal(spot: Spot, code: str, what: str, instead: str = "") -> SpecFaults:
+    """One fault after which there is no reading on."""
+    return SpecFaults([Fault(spot, code, what, instead)])
+
+
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """By place; where several kinds of fault were found at one place, the first kind: the others follow from it."""
     first: dict[tuple[str, int, int], str] = {}

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from harness.spec.faults import Fault, Page, SpecFaults, Spot
+from harness.spec.faults import Page, SpecFaults, Spot, refusal
 
 _ROOT_MARKS = (
     "pyproject.toml",
@@ -102,13 +102,13 @@ def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
     """The file that `raw`, written at `spot`, names: relative to where it is written, regular, and inside the root."""
 
     def refuse(what: str, instead: str) -> SpecFaults:
-        return SpecFaults([Fault(spot, "path", what, instead)])
+        return refusal(spot, "path", what, instead)
 
     if os.path.isabs(raw) or "\0" in raw:
         raise refuse(f"`{raw}` is not a relative path", "write it relative to this file")
     asked = Path(os.path.normpath(root / os.path.dirname(spot.page.name) / raw))
     if not asked.is_relative_to(root):
-        raise refuse(f"`{raw}` leaves the project", f"keep the file below {root.name}/")
+        raise refuse(f"`{raw}` leaves the project", "keep the file inside it")
     try:
         real = asked.resolve(strict=True)
         mode = real.stat().st_mode
@@ -141,12 +141,10 @@ def _near(path: Path) -> str:
 def read_file(path: Path, shown: str) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise SpecFaults([Fault(Spot(Page(shown, ""), 1, 1), "path", "this is not a file", "name a regular file")])
+            raise refusal(Spot(Page(shown, ""), 1, 1), "path", "this is not a file", "name a regular file")
         return path.read_bytes()
     except OSError as error:
-        raise SpecFaults(
-            [Fault(Spot(Page(shown, ""), 1, 1), "path", f"the file can't be read: {error.strerror}")]
-        ) from None
+        raise refusal(Spot(Page(shown, ""), 1, 1), "path", f"the file can't be read: {error.strerror}") from None
 
 
 def shown(path: Path, root: Path) -> str:
@@ -155,13 +153,9 @@ def shown(path: Path, root: Path) -> str:
     try:
         return path.relative_to(root).as_posix()
     except ValueError:
-        raise SpecFaults(
-            [
-                Fault(
-                    Spot(Page(str(path), ""), 1, 1),
-                    "path",
-                    f"the spec is outside the project {root}",
-                    "run from the project's root",
-                )
-            ]
+        raise refusal(
+            Spot(Page(str(path), ""), 1, 1),
+            "path",
+            f"the spec is outside the project {root}",
+            "run from the project's root",
         ) from None

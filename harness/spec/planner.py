@@ -186,7 +186,7 @@ class _Planner:
         defaults = self.document.defaults.get(kind)
         check = merged(defaults, raw) if isinstance(defaults, Map) else raw
         schema = envelope.check_schema(kind)
-        matrix = check.get("matrix", {})
+        matrix = Substitution({}, self.faults, self.env).fill(check.get("matrix", Map(spot)), spot)
         shape = (
             shape_faults(matrix, envelope.COMMON["matrix"], find(check, ("matrix",), spot)) if "matrix" in check else []
         )

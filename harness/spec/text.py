@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from harness.spec.faults import Fault, Page, SpecFaults, Spot
+from harness.spec.faults import Fault, Page, SpecFaults, Spot, refusal
 
 BYTES = 5_000_000
 DEPTH = 64
@@ -127,7 +127,7 @@ def place(text: str, offset: int) -> tuple[int, int]:
 
 
 def _refuse(page: Page, line: int, column: int, code: str, what: str, instead: str = "") -> NoReturn:
-    raise SpecFaults([Fault(Spot(page, line, column), code, what, instead)])
+    raise refusal(Spot(page, line, column), code, what, instead)
 
 
 class _Frame:

@@ -74,7 +74,9 @@ def _record(*lines: Any, torn: bytes = b"") -> Record:
 
 
 def _certified(plan: Plan, *lines: Any, begin: bool = True, end: End | None = END) -> Certificate:
-    return certify(plan, _record(*([BEGIN] if begin else []), *lines, *([end] if end else [])), {"plan.json": BEGIN.plan})
+    return certify(
+        plan, _record(*([BEGIN] if begin else []), *lines, *([end] if end else [])), {"plan.json": BEGIN.plan}
+    )
 
 
 def _plan(*checks: Check, **more: Any) -> Plan:
