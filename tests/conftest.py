@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_interruptible,
         )
 
     def call(self, *argv: str, **env: str) -> Ran:
@@ -91,6 +93,11 @@ class Project:
 
     def hallmark(self, *argv: str, **env: str) -> Ran:
         return self.call("harness.cli", *argv, **env)
+
+
+def _interruptible() -> None:
+    """A process that is started in the background may be deaf to SIGINT, and would pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _clean() -> dict[str, str]:
