@@ -1,6 +1,6 @@
 """Measures cases in a process of their own: for a batch whose worker died, so that one case can't take others along.
 
-As a program it is the child: a request on standard input, a line on standard output for each step.
+`main` is the child: a request on standard input, a line on standard output for each step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,10 @@ class Measured:
         self.settings: dict[str, Setting] = {}
 
 
+_START = "import sys; sys.path[:] = sys.argv[1].split(__import__('os').pathsep); import harness.apart as a; a.main()"
+"""The child imports what the controller imports, whatever stands in its current folder."""
+
+
 def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
     """An outcome for each position, whatever the cases do to the process that measures them.
 
@@ -80,7 +83,7 @@ def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
 def _one_process(request: Request, check: Check, measured: Measured) -> tuple[int, str]:
     """Run one child as far as it comes; where it stood at its end, and how it ended."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "harness.apart"],
+        [sys.executable, "-P", "-c", _START, os.pathsep.join(sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -155,7 +158,7 @@ class _Sending(list[Outcome]):
         self.tell(outcome)
 
 
-def _main(argv: Sequence[str]) -> int:
+def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
@@ -172,8 +175,3 @@ def _main(argv: Sequence[str]) -> int:
     bench.measure(request.check, request.batch, request.positions, _Sending(tell), alone=request.alone)
     for setting in bench.settings.values():
         tell(setting)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv))

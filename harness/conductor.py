@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from harness import provenance, rooms
 from harness.certify import PLAN, judge
-from harness.codec import digest, digest_of_file, to_json
+from harness.codec import digest, digest_of_file
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Begin, End, Ledger, Remark
@@ -34,23 +36,15 @@ class Conductor:
         self.id = f"{self.started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.folder = runs / self.id
         self.boards = self.folder / ".boards"
-        data = to_json(plan)
+        data = msgspec.json.encode(plan)
         try:
             self.boards.mkdir(parents=True)
             write_whole(self.folder / PLAN, data)
             self.ledger = Ledger(self.folder / OUTCOMES)
+            started = self.started.isoformat(timespec="seconds")
+            self.ledger.append([Begin(run=self.id, started=started, plan=digest(data), machine=provenance.machine())])
         except OSError as error:
             raise CannotWrite(f"the run folder {self.folder} can't be written: {error.strerror}") from None
-        self.ledger.append(
-            [
-                Begin(
-                    run=self.id,
-                    started=self.started.isoformat(timespec="seconds"),
-                    plan=digest(data),
-                    machine=provenance.machine(),
-                )
-            ]
-        )
         self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
         self.results: dict[int, CheckResult] = {}
         self._settings: set[str] = set()
@@ -62,10 +56,10 @@ class Conductor:
         """Write down what was measured of a check; returns what had not been known."""
         found = self.found[index]
         fresh = [outcome for outcome in outcomes if outcome.case not in found]
-        found.update((outcome.case, outcome) for outcome in fresh)
         unknown = [setting for setting in settings if setting.id not in self._settings]
-        self._settings.update(setting.id for setting in unknown)
         self.ledger.append([*unknown, *fresh])
+        self._settings.update(setting.id for setting in unknown)
+        found.update((outcome.case, outcome) for outcome in fresh)
         return fresh
 
     def complete(self, index: int) -> bool:
@@ -107,6 +101,13 @@ class Conductor:
         with contextlib.suppress(OSError):
             point_at(self.folder.parent / "latest", self.id)
         return run.certificate
+
+    def discard(self) -> None:
+        """Leave nothing: nothing was asked for."""
+        self.ledger.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
 
     def _look_for_edits(self) -> None:
         for name, known in self.plan.files.items():

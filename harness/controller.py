@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,14 @@ import msgspec
 import pytest
 from _pytest.junitxml import xml_key
 
-from harness.board import read_board, time_for
+from harness import rooms
+from harness.board import read_board
 from harness.collecting import Collecting, Measuring
 from harness.conductor import CannotWrite, Conductor
-from harness.contract import EXIT, Certificate, CheckResult, Outcome, Plan, lost
+from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
-from harness.spec.faults import visible
+from harness.summary import summarise
+from harness.watch import Watch
 
 _LETTERS = {
     "pass": ("", "", ""),
@@ -30,10 +30,10 @@ _LETTERS = {
     "unsupported": ("unsupported", "u", ("UNSUPPORTED", {"yellow": True})),
     "incomplete": ("incomplete", "", ""),
 }
+NOTHING = pytest.ExitCode.NO_TESTS_COLLECTED
 _SAFE = ("load", "worksteal")
 """What pytest-xdist calls the ways of scheduling under which every unit is heard of, though workers die."""
 _SAFE_WORDS = " or ".join(f"--dist {dist}" for dist in _SAFE)
-_COLOURS = {"pass": "green", "certified": "green", "fail": "red", "error": "red", "blocked": "red"}
 
 
 def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
@@ -46,10 +46,14 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
     dist = config.getoption("dist", "no")
     if config.pluginmanager.has_plugin("dsession") and dist not in _SAFE:
         raise pytest.UsageError(f"--dist {dist} loses tests or hangs when a worker dies; with specs, use {_SAFE_WORDS}")
-    runs = config.rootpath / (config.option.hallmark_runs or config.getini("hallmark_runs"))
+    named = config.option.hallmark_runs or config.getini("hallmark_runs")
+    if not named:
+        raise pytest.UsageError("hallmark_runs names no folder")
+    runs = config.rootpath / named
     try:
+        rooms.load_all({check.kind for check in plan.checks}, {model.how for model in plan.models.values()})
         conductor = Conductor(plan, config.rootpath, Path(os.path.abspath(runs)))
-    except CannotWrite as error:
+    except (CannotWrite, rooms.NoSuchRoom) as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(Controller(session, desk, conductor), "hallmark-controller")
 
@@ -62,17 +66,21 @@ class Controller(Collecting):
         self.measuring = Measuring(session.config, desk, None)
         self.certificate: Certificate | None = None
         self.selected: set[str] | None = None
-        self.others_failed = False
+        self.said: list[tuple[str, str]] = []
+        self.expected = 0
         self._reporters: dict[int, Reporter] = {}
         self._units: dict[str, Unit] = {}
         self._seen = 0
-        self._telling = False
+        self._failed = 0
+        """How many of the failures that pytest counts are ours."""
         self._junit = self.config.stash.get(xml_key, None)
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
         if (distributed := self.config.pluginmanager.get_plugin("dsession")) is not None:
-            self._watch = _Watch(desk.plan, conductor.boards)
-            if self.config.option.maxworkerrestart is None:
-                distributed._max_worker_restart = 100 + desk.plan.cases()
+            self._watch = Watch(desk.plan, conductor.boards)
+        self._distributed: Any = distributed
+        self._sigterm: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     # ------------------------------------------------------------------------------------- selection
 
@@ -114,7 +122,7 @@ class Controller(Collecting):
             reports = self._recorded(
                 Packet(item.unit.check, outcomes, list(self.measuring.bench.settings.values()), started)
             )
-            self._tell(reports, loud=self.config.option.verbose > 0)
+            self._tell(reports, loud=self.config.get_verbosity() > 0)
         return True
 
     # ------------------------------------------------------------------------------------ with workers
@@ -132,7 +140,6 @@ class Controller(Collecting):
         """A worker's report carries a whole unit: tell its cases, and let the carrier be the last of them."""
         data = report.__dict__.pop("hallmark", None)
         if data is None:
-            self.others_failed |= report.failed and not self._telling
             return
         reports = self._recorded(unpack(data))
         node = getattr(report, "node", None)
@@ -157,6 +164,8 @@ class Controller(Collecting):
         unit = self._units.get(crashitem)
         if unit is None:
             return
+        if self.config.option.maxworkerrestart is None and self._distributed._max_worker_restart is not None:
+            self._distributed._max_worker_restart += 1  # it died on a case, and is replaced for that
         node: Any = getattr(report, "node", None)
         worker = node.gateway.id if node is not None else ""
         doing = read_board(self.conductor.boards / worker)
@@ -191,7 +200,11 @@ class Controller(Collecting):
     def _recorded(self, packet: Packet) -> list[pytest.TestReport]:
         """Write a unit down; the reports that tell of it, the check's verdict last where it is complete."""
         index = packet.check
-        fresh = self.conductor.record(index, packet.outcomes, packet.settings)
+        try:
+            fresh = self.conductor.record(index, packet.outcomes, packet.settings)
+        except OSError as error:
+            self._stop(f"the record can't be written: {error.strerror}")
+            return []
         reporter = self._reporter(index)
         reports = []
         clock = packet.started
@@ -199,12 +212,16 @@ class Controller(Collecting):
             reports.append(reporter.case(outcome, clock))
             clock += outcome.seconds
         if fresh and self.conductor.complete(index):
-            reports.append(reporter.verdict(self.conductor.judged(index)))
+            reports.append(reporter.verdict(self.conductor.judged(index), self.conductor.found[index].values()))
         return reports
+
+    def _stop(self, why: str) -> None:
+        self.session.shouldstop = why
+        if self._distributed is not None:
+            self._distributed.shouldstop = why
 
     def _tell(self, reports: list[pytest.TestReport], *, loud: bool = False) -> None:
         hook = self.config.hook
-        before, self._telling = self._telling, True
         self._count(reports)
         for number, report in enumerate(reports):
             if loud or number == 0:
@@ -213,7 +230,6 @@ class Controller(Collecting):
             hook.pytest_runtest_logreport(report=report)
             if loud or number == len(reports) - 1:
                 hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
-        self._telling = before
 
     def _name(self, report: pytest.TestReport) -> None:
         """Tell JUnit's writer the name of a case: by itself it would take the id apart at a bracket."""
@@ -226,6 +242,7 @@ class Controller(Collecting):
         """A verdict that shows is one report more than there are cases."""
         shown = (report.__dict__.get("hallmark_verdict", "pass") for report in reports)
         self._seen += sum(verdict not in ("pass", "incomplete") for verdict in shown)
+        self._failed += sum(report.failed for report in reports)
         self.session.testscollected = self.expected + self._seen
 
     def _silent(self, unit: str) -> pytest.TestReport:
@@ -246,116 +263,75 @@ class Controller(Collecting):
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._watch is not None:
             self._watch.stop()
+        if self._sigterm is not None:
+            signal.signal(signal.SIGTERM, self._sigterm)
+        if exitstatus == pytest.ExitCode.USAGE_ERROR or (exitstatus == NOTHING and self.selected == set()):
+            self.conductor.discard()
+            self.said.append(("nothing", "no case was selected, so nothing was measured and no run is left"))
+            return
         stopped = self._stopped(session, exitstatus)
-        if stopped is None and self.selected is not None:
-            self._measure_what_was_lost()
-        self._tell(
-            [
-                self._reporter(i).verdict(self.conductor.judged(i))
-                for i in range(len(self.desk.plan.checks))
-                if not self.conductor.complete(i)
-            ]
-        )
         if stopped is None:
-            unselected = self.desk.plan.cases() - sum(map(len, self.conductor.found))
-            stopped = f"{unselected} were not selected" if unselected else None
-        self.certificate = self.conductor.finish(stopped)
-        session.exitstatus = self._exit(exitstatus)
+            self._measure_what_was_lost()
+        lacking = [i for i in range(len(self.desk.plan.checks)) if not self.conductor.complete(i)]
+        self._tell([self._reporter(i).verdict(self.conductor.judged(i), ()) for i in lacking])
+        if not lacking and exitstatus != pytest.ExitCode.INTERRUPTED:
+            stopped = None
+        elif stopped is None:
+            missing = self.desk.plan.cases() - sum(map(len, self.conductor.found))
+            stopped = f"{missing} were not selected" if self.selected is not None else "no worker lived to collect"
+        try:
+            self.certificate = self.conductor.finish(stopped)
+        except OSError as error:
+            self.said.append(
+                ("error", f"the run can't be completed: {error.strerror}; its folder is {self.conductor.folder}")
+            )
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            return
+        self._tell_of_the_run(self.certificate)
+        self.said += [("error", text) for text in self.conductor.untold]
+        session.exitstatus = self._exit(self.certificate, exitstatus, foreign=session.testsfailed > self._failed)
 
     def _stopped(self, session: pytest.Session, exitstatus: int) -> str | None:
+        """Why the session ended before its time, if it did."""
         distributed = self.config.pluginmanager.get_plugin("dsession")
         said = session.shouldfail or session.shouldstop or getattr(distributed, "shouldstop", False)
         if said:
             return str(said)
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING):
+            return None
         names = {int(pytest.ExitCode.INTERRUPTED): "interrupted", int(pytest.ExitCode.INTERNAL_ERROR): "internal error"}
-        return names.get(int(exitstatus))
+        return names.get(int(exitstatus), f"pytest ended with exit status {int(exitstatus)}")
 
     def _measure_what_was_lost(self) -> None:
         """Nothing that was selected stays without an outcome, whatever became of the workers."""
-        assert self.selected is not None
         for unit in self.desk.units():
             check = self.desk.plan.checks[unit.check]
             found = self.conductor.found[unit.check]
-            if unit.nodeid in self.selected and any(check.cases[p].id not in found for p in unit.positions):
+            if unit.nodeid in (self.selected or ()) and any(check.cases[p].id not in found for p in unit.positions):
                 self._tell(self._recorded(self._apart(unit, [])))
 
-    def _exit(self, exitstatus: int) -> int:
-        """The certificate's exit status, unless pytest has a worse thing to say."""
-        assert self.certificate is not None
-        if exitstatus in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED):
+    def _tell_of_the_run(self, certificate: Certificate) -> None:
+        """Where all checks pass and the run certifies nothing, JUnit and the terminal must not be green."""
+        if certificate.status != "certified" and all(result.verdict == "pass" for result in certificate.checks):
+            self._tell([self._reporter(0).run(certificate)])
+
+    def _exit(self, certificate: Certificate, exitstatus: int, *, foreign: bool) -> int:
+        """The certificate's exit status, unless pytest has something to say that our reports don't explain."""
+        status = EXIT[certificate.status]
+        explained = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING)
+        if not explained and not (certificate.run.stopped is None and exitstatus == pytest.ExitCode.INTERRUPTED):
             return int(exitstatus)
-        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not self.selected:
-            return int(exitstatus)
-        status = EXIT[self.certificate.status]
         if self.conductor.untold and status == 0:
             return int(pytest.ExitCode.INTERNAL_ERROR)
-        return int(pytest.ExitCode.TESTS_FAILED) if self.others_failed and status in (0, 6) else status
+        if foreign and status in (0, 6):
+            self.said.append(("note", "something beside the specs failed: the exit status tells of it"))
+            return int(pytest.ExitCode.TESTS_FAILED)
+        return status
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        certificate = self.certificate
-        if certificate is None:
-            return
-        terminalreporter.write_sep("=", "hallmark")
-        begun = [result for result in certificate.checks if result.outcomes.total()]
-        width = max((len(result.id) for result in begun), default=0)
-        for result in _worst_first(begun):
-            self._line(terminalreporter, result.verdict, f"{result.id:<{min(width, 60)}}  {result.reason}")
-        if len(begun) < len(certificate.checks):
-            self._line(
-                terminalreporter,
-                "note",
-                f"checks of which nothing was measured: {len(certificate.checks) - len(begun)}",
-            )
-        for note in certificate.notes:
-            self._line(terminalreporter, "note", note)
-        for advice in certificate.recommendations:
-            self._line(terminalreporter, "advice", advice)
-        for said in self.conductor.untold:
-            self._line(terminalreporter, "error", said)
-        self._line(terminalreporter, certificate.status, certificate.reason)
-        self._line(terminalreporter, "report", self.conductor.report)
-
-    def _line(self, terminal: pytest.TerminalReporter, word: str, text: str) -> None:
-        colour = _COLOURS.get(word, "yellow" if word in ("inconclusive", "incomplete", "unsupported") else "cyan")
-        terminal.write(f"{word:<13}", bold=True, **{colour: True})
-        terminal.write_line(visible(text))
-
-
-def _worst_first(results: Iterable[CheckResult]) -> list[CheckResult]:
-    order = ("fail", "error", "inconclusive", "unsupported", "pass")
-    return sorted(results, key=lambda result: order.index(result.verdict))
+        summarise(terminalreporter, self.certificate, self.conductor, self.said)
 
 
 def _become(report: pytest.TestReport, other: pytest.TestReport) -> None:
     report.__dict__.clear()
     report.__dict__.update(other.__dict__)
-
-
-class _Watch(threading.Thread):
-    """Ends workers that outlast a case's time and don't notice: a hang in native code ignores every signal but one."""
-
-    def __init__(self, plan: Plan, boards: Path) -> None:
-        super().__init__(name="hallmark-watch", daemon=True)
-        self.plan = plan
-        self.boards = boards
-        self.killed: dict[str, str] = {}
-        self._over = threading.Event()
-        self.start()
-
-    def stop(self) -> None:
-        self._over.set()
-
-    def run(self) -> None:
-        while not self._over.wait(0.5):
-            for path in self.boards.glob("*"):
-                self._look(path)
-
-    def _look(self, path: Path) -> None:
-        doing = read_board(path)
-        if doing is None or doing.check < 0 or path.name in self.killed:
-            return
-        check = self.plan.checks[doing.check]
-        if time.monotonic() - doing.since > time_for(doing.position, check.timeout, check.batch):
-            self.killed[path.name] = f"it took longer than its {check.timeout:g} s and had to be killed"
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(doing.pid, signal.SIGKILL)

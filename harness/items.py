@@ -13,7 +13,7 @@ import pytest
 from msgspec import UNSET
 
 from harness import rooms
-from harness.contract import Case, Check, CheckResult, Outcome, Plan, Setting
+from harness.contract import Case, Certificate, Check, CheckResult, Outcome, Plan, Setting
 from harness.spec.faults import meant, visible
 
 try:
@@ -267,7 +267,7 @@ class Reporter:
 
     def _told(self, outcome: Outcome) -> Told:
         case = self.cases[outcome.case]
-        line = outcome.reason or "; ".join(f"{_field(d.at)}{d.why}" for d in outcome.differences)
+        line = _why(outcome)
         text = [f"{outcome.outcome}: {line}", f"  input     {brief(case.input)}"]
         if case.expect is not UNSET:
             text.append(f"  expected  {brief(case.expect)}")
@@ -276,27 +276,42 @@ class Reporter:
         text.append(f"  case      {case.at or self.check.at}, check {self.check.at}")
         return Told(line, "\n".join(text))
 
-    def verdict(self, result: CheckResult) -> pytest.TestReport:
+    def verdict(self, result: CheckResult, outcomes: Iterable[Outcome]) -> pytest.TestReport:
         report = self._report(self.check.id, self.tail, 0.0, time.time())
-        report.__dict__["hallmark_verdict"] = (
-            "incomplete" if result.outcomes.total() < result.planned else result.verdict
-        )
+        incomplete = result.outcomes.total() < result.planned
+        report.__dict__["hallmark_verdict"] = "incomplete" if incomplete else result.verdict
         line = f"{result.verdict}: {result.reason}"
-        match result.verdict:
-            case "pass":
-                pass
-            case "unsupported":
-                report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(line))
-            case "inconclusive" if result.outcomes.total() < result.planned:
-                report.outcome, report.longrepr = (
-                    "skipped",
-                    (self.spec, self.line + 1, visible(f"incomplete: {result.reason}")),
-                )
-            case _:
-                report.outcome, report.longrepr = "failed", Told(line, f"{line}\n  check     {result.at}")
-                if result.verdict == "error":
-                    report.__dict__["when"] = "judgement"
+        if result.verdict == "pass":
+            return report
+        if result.verdict == "unsupported" or incomplete:
+            said = f"incomplete: {result.reason}" if incomplete else line
+            report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(said))
+            return report
+        report.outcome = "failed"
+        report.longrepr = Told(line, "\n".join([line, *self._some_missed(outcomes), f"  check     {result.at}"]))
+        if result.verdict == "error":
+            report.__dict__["when"] = "judgement"
         return report
+
+    def _some_missed(self, outcomes: Iterable[Outcome], most: int = 5) -> Iterator[str]:
+        """What a gate decided over is no failure of its own: the verdict names some of it."""
+        missed = [outcome for outcome in outcomes if outcome.outcome == "missed"] if self.gated else []
+        for outcome in missed[:most]:
+            yield f"  missed    {outcome.case}: {_why(outcome)}"
+        if len(missed) > most:
+            yield f"            and {len(missed) - most} more: the report has them all"
+
+    def run(self, certificate: Certificate) -> pytest.TestReport:
+        """The report of a run that certifies nothing though no check is to blame."""
+        report = self._report(f"{self.spec}::certificate", "certificate", 0.0, time.time())
+        report.__dict__["hallmark_verdict"] = "fail"
+        line = f"{certificate.status}: {certificate.reason}"
+        report.outcome, report.longrepr = "failed", Told(line, line)
+        return report
+
+
+def _why(outcome: Outcome) -> str:
+    return outcome.reason or "; ".join(f"{_field(d.at)}{d.why}" for d in outcome.differences)
 
 
 def line_of(at: str) -> int:

@@ -47,10 +47,15 @@ class Ledger:
         self._file = path.open("xb", buffering=0)
 
     def append(self, lines: Iterable[Line]) -> None:
-        if data := _encoder.encode_lines(list(lines)):
+        data = _encoder.encode_lines(list(lines))
+        whole = self._file.tell()
+        try:
             written = 0
             while written < len(data):
                 written += self._file.write(data[written:])
+        except OSError:
+            self._file.truncate(whole)  # no half line, whatever comes after
+            raise
 
     def close(self) -> None:
         os.fsync(self._file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -35,7 +36,13 @@ def _room(group: str, name: str) -> ModuleType:
         raise NoSuchRoom(
             f"no installed package offers `{name}` in {group}; there are {', '.join(sorted(offered)) or 'none'}"
         )
-    module = offered[name].load()
+    try:
+        module = offered[name].load()
+    except ImportError as error:
+        raise NoSuchRoom(
+            f"the room `{name}` can't be loaded: {error}; if this project has a package called "
+            f"`{offered[name].module.partition('.')[0]}`, it stands in front of the one that is meant"
+        ) from None
     if not isinstance(module, ModuleType):
         raise NoSuchRoom(f"`{name}` in {group} is not a module: a room is a module with a few expected names")
     return module
@@ -51,6 +58,16 @@ def source(how: str) -> Source:
 
 def report(format: str) -> Report:
     return cast(Report, _room(REPORTS, format))
+
+
+def load_all(kinds: Iterable[str], hows: Iterable[str]) -> None:
+    """Load what a run will need, so that what can't be loaded is told before anything is measured."""
+    for kind in kinds:
+        evaluator(kind)
+    for how in hows:
+        source(how)
+    for name in names(REPORTS):
+        report(name)
 
 
 def optional(room: object, name: str, *args: Any, default: Any = None) -> Any:

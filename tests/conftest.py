@@ -80,7 +80,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_interruptible,
+            preexec_fn=_interruptible,  # noqa: PLW1509
         )
 
     def call(self, *argv: str, **env: str) -> Ran:

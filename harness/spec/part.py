@@ -27,7 +27,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 def join(parts: Iterable[Part]) -> Plan:
     files: dict[str, str] = {}
     models: dict[str, Declared] = {}
-    every = list(parts)
+    every = list({part.spec.path: part for part in parts}.values())
     for part in every:
         files |= part.files
         models |= part.models

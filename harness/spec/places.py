@@ -21,7 +21,7 @@ _ROOT_MARKS = (
     ".git",
 )
 _SKIPPED = frozenset({"node_modules", "venv", "build", "dist", "runs", "__pycache__"})
-_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
+_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:\{\s*)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
 _LIST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:-\s|\[)")
 ENDINGS = (".yaml", ".yml")
 
@@ -50,14 +50,20 @@ def find_specs(
                 found |= dict.fromkeys(_specs_in(folder, skip, strict))
         elif path.suffix in ENDINGS and not path.name.startswith("_") and (strict or _marked(path)):
             found[path] = None
-    return list(found)
+    return list(dict.fromkeys(Path(os.path.abspath(path)) for path in found))
 
 
 def _folders(top: Path, skip: Callable[[Path], bool]) -> Iterator[list[os.DirEntry[str]]]:
-    waiting = [str(top)]
+    """The folders at and below one, through links too, each once, as pytest walks them."""
+    waiting, seen = [str(top)], set()
     while waiting:
+        path = waiting.pop()
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
         try:
-            with os.scandir(waiting.pop()) as entries:
+            with os.scandir(path) as entries:
                 folder = sorted(entries, key=lambda entry: entry.name)
         except OSError:
             continue
@@ -66,17 +72,21 @@ def _folders(top: Path, skip: Callable[[Path], bool]) -> Iterator[list[os.DirEnt
 
 
 def _walked(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED
+    return entry.is_dir() and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED
 
 
 def _specs_in(folder: list[os.DirEntry[str]], skip: Callable[[Path], bool], strict: bool) -> list[Path]:
-    texts = [
-        Path(e.path) for e in folder if e.name.endswith(ENDINGS) and not e.name.startswith(("_", ".")) and e.is_file()
-    ]
+    texts = [Path(entry.path) for entry in folder if _named_like_a_spec(entry)]
     marks = {path: _marked(path) for path in texts if not skip(path)}
     if not strict and not any(marks.values()):
         return []
     return [path for path, marked in marks.items() if marked or not _listing(path)]
+
+
+def _named_like_a_spec(entry: os.DirEntry[str]) -> bool:
+    """A link that leads nowhere among them: it is told, not passed over."""
+    named = entry.name.endswith(ENDINGS) and not entry.name.startswith(("_", "."))
+    return named and (entry.is_file() or (entry.is_symlink() and not entry.is_dir()))
 
 
 def _marked(path: Path) -> bool:
@@ -93,7 +103,7 @@ def _head(path: Path) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             return b""
         with path.open("rb") as file:
-            return file.read(8192)
+            return file.read(1 << 20)
     except OSError:
         return b""
 

@@ -1,0 +1,50 @@
+"""The last lines of a session: a line a check, the certificate's status, and where the report is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from harness.conductor import Conductor
+from harness.contract import Certificate, CheckResult
+from harness.spec.faults import visible
+
+_COLOURS = {"pass": "green", "certified": "green", "fail": "red", "error": "red", "blocked": "red"}
+_COLOURS |= dict.fromkeys(("inconclusive", "incomplete", "unsupported"), "yellow")
+_ORDER = ("fail", "error", "inconclusive", "unsupported", "pass")
+
+
+def summarise(
+    terminal: pytest.TerminalReporter,
+    certificate: Certificate | None,
+    conductor: Conductor,
+    said: Iterable[tuple[str, str]],
+) -> None:
+    """`said` are the session's own lines, each with the word it starts with."""
+    terminal.write_sep("=", "hallmark")
+    if certificate is not None:
+        begun = [result for result in certificate.checks if result.outcomes.total()]
+        width = min(60, max((len(result.id) for result in begun), default=0))
+        for result in _worst_first(begun):
+            _line(terminal, result.verdict, f"{result.id:<{width}}  {result.reason}")
+        if len(begun) < len(certificate.checks):
+            _line(terminal, "note", f"checks of which nothing was measured: {len(certificate.checks) - len(begun)}")
+        for note in certificate.notes:
+            _line(terminal, "note", note)
+        for advice in certificate.recommendations:
+            _line(terminal, "advice", advice)
+    for word, text in said:
+        _line(terminal, word, text)
+    if certificate is not None:
+        _line(terminal, certificate.status, certificate.reason)
+        _line(terminal, "report", conductor.report)
+
+
+def _line(terminal: pytest.TerminalReporter, word: str, text: str) -> None:
+    terminal.write(f"{word:<13}", bold=True, **{_COLOURS.get(word, "cyan"): True})
+    terminal.write_line(visible(text))
+
+
+def _worst_first(results: Iterable[CheckResult]) -> list[CheckResult]:
+    return sorted(results, key=lambda result: _ORDER.index(result.verdict))
