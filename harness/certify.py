@@ -100,6 +100,7 @@ def certify(
     void = [remark.text for remark in record.remarks if remark.voids]
     if record.begin is not None and digests.get(PLAN, record.begin.plan) != record.begin.plan:
         void.insert(0, "the record was begun with another plan")
+    void += _other_files(plan, record)
     status, reason = _status(plan, record, results, criteria, void)
     passed = sum(criterion.verdict == "pass" for criterion in criteria)
     return Certificate(
@@ -224,6 +225,12 @@ def _expires(plan: Plan, record: Record) -> str | None:
     if not spans or record.end is None:
         return None
     return (datetime.fromisoformat(record.end.finished) + timedelta(seconds=min(spans))).isoformat()
+
+
+def _other_files(plan: Plan, record: Record) -> list[str]:
+    """Files that a model read and that were not, then, what the plan had read."""
+    read = [(name, found) for s in record.settings.values() for name, found in s.facts.get("files", {}).items()]
+    return [f"{name} was another when it was measured" for name, found in read if plan.files.get(name) != found]
 
 
 def _digests(record: Record) -> dict[str, list[str]]:

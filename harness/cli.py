@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from harness import __version__
 
 if TYPE_CHECKING:
+    import pytest
+
     from harness.contract import Declared, Plan
     from harness.store import Shelf
 
@@ -20,6 +22,7 @@ NOTHING = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    from harness.rooms import NoSuchRoom
     from harness.spec.faults import SpecFaults, visible
 
     words = list(sys.argv[1:] if argv is None else argv)
@@ -31,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpecFaults as faults:
         print(faults, file=sys.stderr)
         print(faults.args[0], file=sys.stderr)
+        return USAGE
+    except NoSuchRoom as error:
+        print(f"hallmark: {error}", file=sys.stderr)
         return USAGE
     except Mistake as mistake:
         print(f"hallmark: {visible(str(mistake))}", file=sys.stderr)
@@ -108,32 +114,50 @@ def _parser() -> argparse.ArgumentParser:
 # ----------------------------------------------------------------------------------------------- run
 
 
+_FLAGS = {"-x", "--exitfirst", "-v", "-vv", "-q", "-s", "-l", "--lf", "--ff", "--nf", "--sw", "--co", "--pdb"}
+"""Options of pytest after which a word is a path; after any other it is that option's value."""
+
+
 def _run(words: list[str]) -> int:
     """pytest, given the paths and whatever else the user wrote; all its cores, unless told."""
-    import itertools
-
     import pytest
 
     from harness.spec.memory import read_plan
     from harness.spec.places import find_root, find_specs
     from harness.store import Shelf
 
-    paths = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
-    rest = words[len(paths) :]
-    if not paths:
-        paths = [word for word in rest if not word.startswith("-") and Path(word.partition("::")[0]).exists()]
-        rest = [word for word in rest if word not in paths]
-    paths = paths or ["specs"]
+    places = [at for at, word in enumerate(words) if _is_path(words, at)]
+    paths = [words[at] for at in places] or ["specs"]
+    rest = [word for at, word in enumerate(words) if at not in places]
     root = find_root(Path.cwd())
     files = [path.partition("::")[0] for path in paths]
-    strange = set(_specs(files)) - set(find_specs(map(Path, files)))
-    read_plan(sorted(strange), Shelf(root, lambda text: None))  # what does not start as a spec has its faults told
-    if not any(word.startswith(("-n", "--numprocesses")) or word == "no:xdist" for word in rest):
-        rest += ["-n", "auto"]
-    if not any(word.startswith("--dist") or word == "no:xdist" for word in rest):
-        rest += ["--dist", "load"]
+    strange = sorted(set(_specs(files)) - set(find_specs(map(Path, files))))
+    read_plan(strange, Shelf(root, lambda text: None))  # what does not start as a spec has its faults told
+    if "no:xdist" not in words:
+        rest += [] if any(word.startswith(("-n", "--numprocesses")) for word in rest) else ["-n", "auto"]
+        rest += [] if any(word.startswith("--dist") for word in rest) else ["--dist", "load"]
+        rest += ["-p", "xdist"]
     quiet = ["--no-header", "-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main([*paths, *quiet, f"--rootdir={root}", *rest]))
+    seen = _Seen()
+    status = int(pytest.main([*paths, *quiet, f"--rootdir={root}", *rest, "-p", "hallmark"], plugins=[seen]))
+    if status == 0 and not seen.certified and not seen.only_listed:
+        raise Mistake("no spec was run, so nothing is certified", NOTHING)
+    return status
+
+
+def _is_path(words: list[str], at: int) -> bool:
+    word, before = words[at], words[at - 1] if at else ""
+    return not word.startswith("-") and (not before.startswith("-") or before in _FLAGS or "=" in before)
+
+
+class _Seen:
+    """Whether a run of pytest came to certify, or was only to list."""
+
+    certified = only_listed = False
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        self.certified |= config.pluginmanager.has_plugin("hallmark-controller")
+        self.only_listed |= bool(config.option.collectonly or config.option.version or config.option.help)
 
 
 def _specs(paths: list[str], *, strict: bool = True) -> list[Path]:
@@ -184,7 +208,7 @@ def _show_plan(given: argparse.Namespace) -> int:
             print(f"  model  {model.name:<24} {model.how:<10} {_KEPT[kept]}")
         for check in plan.checks:
             if check.id.startswith(f"{spec.path}::"):
-                took = f", {last[check.id]:.1f} s last time" if check.id in last else ""
+                took = f", {last[check.id]:.3g} s last time" if check.id in last else ""
                 batches = f" in {_count(check.batches(), 'batch', 'batches')}"
                 print(f"  check  {check.name:<24} {check.kind:<10} {_count(len(check.cases), 'case')}{batches}{took}")
     print(f"{_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}")
@@ -220,16 +244,30 @@ def _count(n: int, word: str, words: str | None = None) -> str:
 
 def _report(given: argparse.Namespace) -> int:
     from harness.pages import NotARun, read_run, tell
+    from harness.spec.faults import visible
+    from harness.verify import doubts
 
-    folder = Path(given.run)
+    folder = _run_folder(given.run)
     try:
-        for path in tell(read_run(folder), folder):
+        run = read_run(folder)
+        for doubt in doubts(run):
+            print(f"doubtful: {visible(doubt)}; `hallmark verify` refuses such a run", file=sys.stderr)
+        for path in tell(run, folder):
             print(path)
     except NotARun as error:
         raise Mistake(str(error)) from None
     except OSError as error:
         raise Mistake(f"{error.filename or folder} can't be written: {error.strerror}") from None
+    except Exception as error:
+        raise Mistake(f"the run in {folder} can't be told: {type(error).__name__}: {error}", 1) from None
     return 0
+
+
+def _run_folder(name: str) -> Path:
+    folder = Path(name)
+    if not folder.is_dir():
+        raise Mistake(f"there is no run in {name}; `hallmark run specs` leaves one", 1)
+    return folder
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -238,7 +276,7 @@ def _verify(given: argparse.Namespace) -> int:
     from harness.spec.faults import visible
     from harness.verify import problems
 
-    folder = Path(given.run)
+    folder = _run_folder(given.run)
     found = problems(folder)
     for problem in found:
         print(f"refused: {visible(problem)}", file=sys.stderr)
@@ -282,7 +320,9 @@ def _init(given: argparse.Namespace) -> int:
 
     folder = Path(given.folder)
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.absolute().name).lstrip("._-") or "project"
+    marker = {} if _in_a_project(folder) else {"pytest.ini": b"[pytest]\ntestpaths = specs\n", ".gitignore": b"runs/\n"}
     files = {
+        **marker,
         f"specs/{name}.yaml": _SPEC.format(name=name).encode(),
         "specs/spec.schema.json": to_pretty_json(spec_schema()),
         "golden/cases.jsonl": _CASES.encode(),
@@ -298,6 +338,13 @@ def _init(given: argparse.Namespace) -> int:
         raise Mistake(f"{error.filename} can't be written: {error.strerror}") from None
     print(f"next: cd {folder} && hallmark run specs")
     return 0
+
+
+def _in_a_project(folder: Path) -> bool:
+    """Whether a folder above marks the project's root; where none does, we write the mark."""
+    from harness.spec.places import find_root, marks_root
+
+    return marks_root(find_root(folder.absolute()))
 
 
 def _models(given: argparse.Namespace) -> int:

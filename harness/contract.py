@@ -300,7 +300,10 @@ class Model(Protocol):
         """One answer a question, in their order; a `Refused` in an answer's place refuses that question."""
 
     def facts(self) -> Mapping[str, Any]:
-        """What belongs in the provenance of its answers."""
+        """What belongs in the provenance of its answers.
+
+        `files`, a digest by path for each file of the plan that it read, is held against what the plan had read.
+        """
 
 
 class Source(Protocol):

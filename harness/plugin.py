@@ -61,6 +61,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     from harness.controller import start
 
+    _refuse_what_workers_would(config)
     plan = _plan(config, specs)
     start(session, plan, _selection(config, plan))
 
@@ -78,13 +79,29 @@ def _find(session: pytest.Session) -> list[Path]:
     return find_specs([path for path in paths if path.exists()], skip=skip)
 
 
+def _refuse_what_workers_would(config: pytest.Config) -> None:
+    """Mistakes in the arguments that without workers are a usage error, and with them pass or end in a traceback."""
+    if not config.pluginmanager.has_plugin("dsession"):
+        return
+    from _pytest.mark import _parse_expression
+
+    _parse_expression(config.option.keyword, "Wrong expression passed to '-k'")
+    _parse_expression(config.option.markexpr, "Wrong expression passed to '-m'")
+    for arg in config.args:
+        if not config.option.pyargs and not (config.invocation_params.dir / arg.partition("::")[0]).exists():
+            raise pytest.UsageError(f"file or directory not found: {arg}")
+
+
 def _plan(config: pytest.Config, specs: list[Path]) -> Plan:
+    from harness.rooms import NoSuchRoom
     from harness.spec.faults import SpecFaults
     from harness.spec.memory import read_plan
     from harness.store import Shelf
 
     try:
         return read_plan(specs, Shelf(config.rootpath, lambda text: None))
+    except NoSuchRoom as error:
+        raise pytest.UsageError(str(error)) from None
     except SpecFaults as faults:
         sys.stdout.flush()
         print(faults, file=sys.stderr)

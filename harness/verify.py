@@ -20,10 +20,15 @@ def problems(folder: Path, now: datetime | None = None) -> list[str]:
         run = read_run(folder)
     except NotARun as error:
         return [str(error)]
-    return list(_problems(run, folder, now or datetime.now(UTC)))
+    try:
+        return list(_problems(run, folder, now or datetime.now(UTC)))
+    except Exception as error:
+        # What was written by a run can be recomputed: what can't be was written by somebody else.
+        return [f"{PLAN} and {OUTCOMES}: they can't be recomputed: {type(error).__name__}: {error}"]
 
 
-def _problems(run: Run, folder: Path, now: datetime) -> Iterator[str]:
+def doubts(run: Run) -> Iterator[str]:
+    """What speaks against the record itself, whatever certificate was made of it."""
     if run.record.torn:
         yield f"{OUTCOMES}: the last line is torn"
     if run.record.begin is None:
@@ -31,6 +36,10 @@ def _problems(run: Run, folder: Path, now: datetime) -> Iterator[str]:
     elif run.record.begin.plan != run.digests[PLAN]:
         yield f"{PLAN}: it is not the plan that the run began with"
     yield from _regraded(run)
+
+
+def _problems(run: Run, folder: Path, now: datetime) -> Iterator[str]:
+    yield from doubts(run)
     try:
         said = (folder / CERTIFICATE).read_bytes()
     except OSError as error:

@@ -74,7 +74,7 @@ class Project:
 
     def start(self, *argv: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", *argv],
+            [sys.executable, *([] if argv[0].endswith(".py") else ["-m"]), *argv],
             cwd=self.folder,
             env={**_clean(), **env},
             stdout=subprocess.PIPE,
@@ -87,6 +87,9 @@ class Project:
         child = self.start(*argv, **env)
         out, err = child.communicate(timeout=120)
         return Ran(child.returncode, out, err, self.folder)
+
+    def script(self, name: str) -> Ran:
+        return self.call(name)
 
     def pytest(self, *argv: str, **env: str) -> Ran:
         return self.call("pytest", *argv, **env)

@@ -35,6 +35,9 @@ def faults(check: Check) -> Iterator[Objection]:
     yield from gate_faults(check)
     if comparison is None:
         return
+    expected = [case.expect for case in check.cases if case.expect is not UNSET]
+    nowhere = list(comparison.nowhere(expected)) if expected else []
+    yield from nowhere
     for index, case in enumerate(check.cases):
         if case.expect is UNSET:
             yield Objection(
@@ -43,7 +46,7 @@ def faults(check: Check) -> Iterator[Objection]:
                 f"the case `{case.id}` has no `expect`",
                 "write what must be answered",
             )
-        else:
+        elif not nowhere:
             for what, instead in comparison.objections(case.expect):
                 yield Objection(("cases", index), "expectation", f"the case `{case.id}`: {what}", instead)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -39,6 +40,13 @@ class Comparison:
             )
         return [found for rule in self.rules if (found := _differs(rule, expected, answer)) is not None]
 
+    def nowhere(self, expected: list[Any]) -> Iterator[Objection]:
+        """Fields that no expectation has: more likely misspelt here than forgotten in every case."""
+        for rule in self.rules:
+            if all(_at(each, rule.field) is _ABSENT for each in expected):
+                what = f"no case's `expect` has `{rule.field}`"
+                yield Objection(("compare", rule.field), "compare", what, _near(rule.field, _fields(expected[0])))
+
     def objections(self, expected: Any) -> Iterator[tuple[str, str]]:
         """What is wrong with an expectation, before any model answers."""
         for rule in self.rules:
@@ -50,6 +58,18 @@ class Comparison:
                 )
             elif (fault := rule.mode.fault(part)) is not None:
                 yield fault
+
+
+def _fields(value: Any, above: str = "") -> list[str]:
+    """The fields of an expectation, as `compare` names them."""
+    if not isinstance(value, dict):
+        return []
+    return [name for key, item in value.items() for name in (f"{above}{key}", *_fields(item, f"{above}{key}."))]
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(f'`{name}`' for name in known[:9])}"
 
 
 def _differs(rule: _Rule, expected: Any, answer: Any) -> Difference | None:
@@ -108,9 +128,7 @@ def _rule(field: str, written: Any, path: tuple[str, ...]) -> _Rule | Objection:
         )
     ((name, options),) = written.items()
     if name not in modes.MODES:
-        return Objection(
-            path, "compare", f"`{name}` is not a mode of comparison", f"the modes are {', '.join(modes.MODES)}"
-        )
+        return Objection(path, "compare", f"`{name}` is not a mode of comparison", _near(name, list(modes.MODES)))
     mode = modes.MODES[name]
     if not isinstance(options, dict):
         return Objection((*path, name), "compare", f"the options of `{name}` are a mapping", _example(mode))
@@ -134,8 +152,7 @@ def _fits(value: Any, kind: type) -> bool:
 
 
 def _example(mode: modes.Mode) -> str:
-    return (
-        f"its options are {', '.join(f'`{key}`' for key in mode.options)}"
-        if mode.options
-        else f"write `{mode.name}` alone"
-    )
+    if not mode.options:
+        return f"write `{mode.name}` alone"
+    values = {key: "true" if kind is bool else "0.05" for key, kind in mode.options.items()}
+    return f"write {{{mode.name}: {{{', '.join(f'{key}: {value}' for key, value in values.items())}}}}}"

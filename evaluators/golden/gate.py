@@ -32,6 +32,7 @@ SCHEMA = {
     },
     "required": ["pass_rate"],
     "additionalProperties": False,
+    "description": "a mapping such as {pass_rate: 0.95}",
 }
 CONFIDENCE = 0.95
 

@@ -26,6 +26,8 @@ class Document:
         self.lacks_fragments = False
         """Whether a fragment could not be read: what seems undeclared may be declared there."""
         self.top = Spot(Page(self.name, ""), 1, 1)
+        if "::" in self.name:
+            raise refusal(self.top, "name", "a spec's file name may not hold `::`, which parts ids", "rename the file")
         self.about = Map(self.top)
         self.models = Map(self.top)
         self.defaults = Map(self.top)

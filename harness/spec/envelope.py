@@ -56,11 +56,18 @@ TOP: Mapping[str, Any] = {
             "items": {"type": "string"},
             "description": "a list of fragments, whose file names start with `_`",
         },
-        "defaults": {"type": "object", "additionalProperties": {"type": "object"}, "description": "options by kind"},
+        "defaults": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "description": "a mapping below the name of a kind: {golden: {timeout: 30}}",
+            },
+            "description": "options by kind",
+        },
         "models": {
             "type": "object",
             "propertyNames": _NAME,
-            "additionalProperties": {"type": "object"},
+            "additionalProperties": {"type": "object", "description": "a mapping such as {replay: answers.jsonl}"},
             "description": "models by name",
         },
         "checks": {"type": "array", "items": {"type": "object"}, "description": "a list of checks"},

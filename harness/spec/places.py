@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from harness.spec.faults import Page, SpecFaults, Spot, refusal
+from harness.spec.faults import Page, SpecFaults, Spot, meant, refusal
 
 _ROOT_MARKS = (
     "pyproject.toml",
@@ -21,17 +21,18 @@ _ROOT_MARKS = (
     ".git",
 )
 _SKIPPED = frozenset({"node_modules", "venv", "build", "dist", "runs", "__pycache__"})
-_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:\{\s*)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
+_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?(?:\{\s*)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
 _LIST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:-\s|\[)")
 ENDINGS = (".yaml", ".yml")
 
 
 def find_root(start: Path) -> Path:
     """The nearest folder above that looks like a project's, else the folder itself."""
-    for folder in (start, *start.parents):
-        if any((folder / mark).exists() for mark in _ROOT_MARKS):
-            return folder
-    return start
+    return next((folder for folder in (start, *start.parents) if marks_root(folder)), start)
+
+
+def marks_root(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in _ROOT_MARKS)
 
 
 def find_specs(
@@ -138,12 +139,13 @@ def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
 
 
 def _near(path: Path) -> str:
-    from harness.spec.faults import meant
-
     try:
         names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
     except OSError:
-        return f"there is no folder `{path.parent.name}/` either"
+        return f"paths are relative to the file that names them, and there is no folder `{path.parent.name}/` there"
+    ending = [name for name in names if name.startswith(f"{path.name}.")]
+    if len(ending) == 1:
+        return f"did you mean `{ending[0]}`?"
     said = meant(path.name, names[:200])
     return said if said.startswith("did") else "create it, or mend the path"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -59,7 +60,10 @@ def _faults(error: Any, root: Any, spot: Spot) -> list[Fault]:
                 if key not in known
             ]
         case "required":
-            missing = [key for key in limit if key not in instance]
+            strange = instance.keys() - error.schema.get("properties", {})
+            missing = [
+                key for key in limit if key not in instance and not difflib.get_close_matches(key, strange, 1, 0.6)
+            ]
             return [
                 Fault(at, "missing-key", f"`{key}` is missing {_of('in', path)}", _how(error.schema, key))
                 for key in missing[:1]

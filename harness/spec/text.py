@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import yaml
 
 from harness.spec.faults import Fault, Page, SpecFaults, Spot, refusal
+from harness.spec.syntax import complaint
 
 BYTES = 5_000_000
 DEPTH = 64
@@ -178,9 +179,8 @@ class _Builder:
             for event in yaml.parse(self.page.text, Loader=_Loader):
                 self.take(event)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.stop(Spot(self.page, line, column), "yaml", *_explain(error, self.page.line(line)))
+            line, column, what, instead = complaint(error, self.page)
+            self.stop(Spot(self.page, line, column), "yaml", what, instead)
         except yaml.YAMLError as error:
             self.stop(Spot(self.page, 1, 1), "yaml", str(error).split("\n")[0])
         return self.root
@@ -319,17 +319,6 @@ class _Builder:
         if not frame.repeated:
             into.put(frame.key, value, frame.key_at, at)
         frame.key = None
-
-
-def _explain(error: yaml.MarkedYAMLError, line: str) -> tuple[str, str]:
-    what = " ".join(filter(None, [error.context, error.problem])) or "this is not YAML"
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "a tab indents this line", "indent with spaces"
-    if "mapping values are not allowed" in what:
-        return "a second `:` on this line", "quote the text that contains it"
-    if "cannot start any token" in what:
-        return "this character can't start a value", "quote the value"
-    return what, ""
 
 
 class Surprise(Exception):

@@ -17,7 +17,7 @@ from msgspec import UNSET
 from harness.contract import Case, Check, CheckResult, Outcome, Pages
 
 _HERE = Path(__file__).parent
-_WHOLE = 200
+_WHOLE = 50
 """How many cases that did not meet are laid out in full; the rest stand in a table."""
 
 _POLICY = "default-src 'none'; style-src '{style}'; script-src '{script}'; base-uri 'none'; form-action 'none'"
@@ -93,7 +93,8 @@ class Row:
 def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[str, Any]]:
     order = ("fail", "error", "inconclusive", "unsupported", "pass")
     pairs = list(zip(pages.plan.checks, pages.certificate.checks, strict=True))
-    for number, (check, result) in enumerate(sorted(pairs, key=lambda pair: order.index(pair[1].verdict)), 1):
+    pairs.sort(key=lambda pair: (not pair[1].outcomes.total(), order.index(pair[1].verdict)))
+    for number, (check, result) in enumerate(pairs, 1):
         yield {"anchor": f"check-{number}", **_check(pages, check, result, panels[check.kind])}
 
 

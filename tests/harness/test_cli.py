@@ -183,7 +183,9 @@ def test_init_writes_a_project_that_validates(
 ) -> None:
     assert status("init", "mine") == 0
     assert sorted(p.relative_to("mine").as_posix() for p in Path("mine").rglob("*") if p.is_file()) == [
+        ".gitignore",
         "golden/cases.jsonl",
+        "pytest.ini",
         "specs/mine.yaml",
         "specs/spec.schema.json",
     ]

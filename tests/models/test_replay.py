@@ -35,7 +35,8 @@ def test_it_answers_by_case_id(tmp_path: Path) -> None:
     model = _open(tmp_path, b'{"id": "a", "answer": {"label": 1}}\n\n{"answer": null, "id": "b"}')
     assert isinstance(model, Model)
     assert list(model.answer([Question("b", "anything"), Question("a", None)])) == [None, {"label": 1}]
-    assert model.facts() == {"answers": 2}
+    assert model.facts()["answers"] == 2
+    assert model.facts()["files"] == {"answers.jsonl": model.digest}
 
 
 def test_a_case_without_a_recorded_answer_is_refused_by_name(tmp_path: Path) -> None:
@@ -95,9 +96,9 @@ def test_answers_that_no_case_asks_for_are_remarked(tmp_path: Path) -> None:
     (tmp_path / "answers.jsonl").write_text("\n".join(lines))
     shelf = Shelf(tmp_path, print)
     options = {"replay": "answers.jsonl"}
-    (said,) = replay.remarks(options, shelf, {"c0", "c1", "elsewhere"})
-    assert "7" in said
-    assert "c2, c3, c4, c5, c6 and 2 more" in said
+    unasked, lacking = replay.remarks(options, shelf, {"c0", "c1", "elsewhere"})
+    assert "answers that no check asks for, 7 in all: c2, c3, c4, c5, c6 ..." in unasked
+    assert "lacks answers that a check asks for, 1 in all: elsewhere" in lacking
     assert list(replay.remarks(options, shelf, {f"c{i}" for i in range(9)})) == []
 
 

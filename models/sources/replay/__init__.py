@@ -22,7 +22,8 @@ BATCH = 250
 class Replay:
     together = False
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, file: str, data: bytes) -> None:
+        self.file = file
         self.digest = digest(data)
         self.answers, objections = read_answers(data)
         if objections:
@@ -35,11 +36,11 @@ class Replay:
             yield self.answers[question.id]
 
     def facts(self) -> Mapping[str, Any]:
-        return {"answers": len(self.answers)}
+        return {"answers": len(self.answers), "files": {self.file: self.digest}}
 
 
 def open(options: Mapping[str, Any], site: Site) -> Replay:
-    return Replay((site.root / options["replay"]).read_bytes())
+    return Replay(options["replay"], (site.root / options["replay"]).read_bytes())
 
 
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
@@ -56,9 +57,13 @@ def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
 def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[str]:
     answers, _ = read_answers((site.root / options["replay"]).read_bytes())
     if unknown := sorted(answers.keys() - ids):
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        some = ", ".join(unknown[:5])
-        yield f"{options['replay']} has answers that no check asks for, {len(unknown)} in all: {some}{more}"
+        yield f"{options['replay']} has answers that no check asks for, {len(unknown)} in all: {_some(unknown)}"
+    if lacking := sorted(ids - answers.keys()):
+        yield f"{options['replay']} lacks answers that a check asks for, {len(lacking)} in all: {_some(lacking)}"
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,8 +87,14 @@ def read_answers(data: bytes) -> tuple[dict[str, Any], list[str]]:
             continue
         if not isinstance(said, dict) or not isinstance(said.get("id"), str) or said.keys() != {"id", "answer"}:
             wrong.append(f"{number}: a line is an object of `id`, a text, and `answer`")
+        elif not _encodable(said["id"]):
+            wrong.append(f"{number}: the id holds a lone surrogate")
         elif said["id"] in answers:
             wrong.append(f"{number}: `{said['id']}` has an answer already")
         else:
             answers[said["id"]] = said["answer"]
     return answers, wrong[:20]
+
+
+def _encodable(text: str) -> bool:
+    return all(not "\ud800" <= c <= "\udfff" for c in text)
