@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nox
@@ -53,12 +54,12 @@ def schema(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """The built wheel, in an environment that holds it and what it asks for, and nothing else."""
     session.install("build")
-    folder = Path(session.create_tmp())
+    folder = Path(tempfile.mkdtemp(prefix="hallmark-wheel-"))
     session.run("python", "-m", "build", "--wheel", "--outdir", str(folder / "dist"), silent=True)
     (built,) = sorted((folder / "dist").glob("*.whl"))[-1:]
     session.install(f"{built}[mlx,zoo]")
     with session.chdir(folder):
-        session.run("hallmark", "init", "first", success_codes=[0, 4])
+        session.run("hallmark", "init", "first")
     with session.chdir(folder / "first"):
         session.run("hallmark", "run", "specs")
         session.run("hallmark", "verify")

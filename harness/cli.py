@@ -264,7 +264,11 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _run_folder(name: str) -> Path:
+    from harness.spec.places import find_root
+
     folder = Path(name)
+    if not folder.is_dir():
+        folder = find_root(Path.cwd()) / name  # as a run leaves it, wherever in the project one stands
     if not folder.is_dir():
         raise Mistake(f"there is no run in {name}; `hallmark run specs` leaves one", 1)
     return folder
