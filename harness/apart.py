@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from harness.board import IDLE, OPENING, TOGETHER, Board, time_for
+from harness.board import GRACE, IDLE, OPENING, TOGETHER, Board, overtime, time_for
 from harness.contract import Check, Outcome, Plan, Setting, lost
 
 TRIES = 2
@@ -67,11 +67,12 @@ def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
         left = [p for p in left if check.cases[p].id not in done]
         if not left:
             break
-        deaths += 1
         if where in left:
             measured.outcomes.append(lost(check, where, why))
             left.remove(where)
-        elif where == TOGETHER and deaths >= TRIES:
+            continue
+        deaths += 1
+        if where == TOGETHER and deaths >= TRIES:
             request = msgspec.structs.replace(request, alone=True)
         elif deaths >= TRIES:
             what = "while the model was being opened" if where == OPENING else "before it took up a case"
@@ -103,7 +104,7 @@ def _one_process(request: Request, check: Check, measured: Measured) -> tuple[in
             deadline = time.monotonic() + time_for(stood, check.timeout, check.batch)
             while True:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
-                    why = f"it took longer than its {check.timeout:g} s and had to be killed"
+                    why = f"{overtime(stood, check.timeout, check.batch)}, and had to be killed"
                     break
                 data = os.read(child.stdout.fileno(), 1 << 16)
                 if not data:
@@ -120,7 +121,10 @@ def _one_process(request: Request, check: Check, measured: Measured) -> tuple[in
                         stood = IDLE
                 deadline = time.monotonic() + time_for(stood, check.timeout, check.batch)
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        if not why:  # it has said its last: let it end by itself, so that its status is its own
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.stdout.close()
         code = child.wait()

@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from harness import provenance, rooms
-from harness.board import IDLE, OPENING, TOGETHER, Board
+from harness.board import IDLE, OPENING, TOGETHER, Board, overtime
 from harness.codec import digest_of, plain
-from harness.contract import Case, Check, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
+from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
 
 NUMERICS = "strict"
+
+_ANY = (Exception, SystemExit)
+"""What a model may raise and be survived; TimedOut and an interrupt pass."""
 
 _T = TypeVar("_T")
 
@@ -52,29 +55,17 @@ class Bench:
         """
         check = self.plan.checks[index]
         room = rooms.evaluator(check.kind)
-        _seed(check, batch)
         desk = _Desk(self, index, check, batch, alone=alone)
         with _alarm() as limit:
             desk.limit = limit
             for position in positions:
                 case = check.cases[position]
                 self.board.show(index, position)
+                _seed(check.id, case.id)
                 desk.position, desk.shared = position, 0.0
                 begin = time.perf_counter()
-                try:
-                    limit(check.timeout)
-                    outcome = room.measure(check, case, desk)
-                    limit(0)
-                except TimedOut:
-                    outcome = _error(case, f"it took longer than its {check.timeout:g} s")
-                except NotPlain as error:
-                    outcome = _error(case, f"the answer is not plain data: {error}")
-                except Refused as error:
-                    outcome = _error(case, str(error))
-                except Exception as error:
-                    outcome = _error(case, explain(error))
-                finally:
-                    limit(0)
+                outcome = _outcome(room, check, case, desk)
+                outcome.case = case.id
                 outcome.check = check.id
                 outcome.seconds = round(time.perf_counter() - begin - desk.shared + desk.share, 6)
                 outcome.by = desk.setting()
@@ -96,7 +87,7 @@ class Bench:
         try:
             model = rooms.source(declared.how).open(declared.options, self.site)
             facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
-        except Exception as error:
+        except _ANY as error:
             return f"the model `{declared.name}` can't be opened: {explain(error)}"
         return _Opened(model, self.setting_of(key, facts))
 
@@ -145,7 +136,8 @@ class _Desk:
     def answer(self, case: Case) -> Any:
         model = self._model or self._open()
         if not model.together or self.alone:
-            given = _only(model.answer([Question(case.id, case.input)]))
+            _seed(self.check.id, case.id)
+            given = _only(model.answer([_question(case)]))
         else:
             if self._answers is None:
                 self._answers = self._whole(model)
@@ -157,7 +149,8 @@ class _Desk:
     def _whole(self, model: Model) -> list[Any]:
         """The answers of the whole batch; where it can't be answered as one, each on its own."""
         cases = self.check.cases[self.first : self.first + self.check.batch]
-        questions = [Question(case.id, case.input) for case in cases]
+        questions = [_question(case) for case in cases]
+        _seed(self.check.id, str(self.first))
         begin = time.perf_counter()
         self.bench.board.show(self.index, TOGETHER)
         self.limit(self.check.timeout * len(cases))
@@ -165,7 +158,10 @@ class _Desk:
             answers = list(model.answer(questions))
             if len(answers) != len(questions):
                 raise ValueError(f"the model gave {len(answers)} answers to {len(questions)} questions")
-        except Exception:
+        except TimedOut:
+            self.alone = True  # it is not asked the whole of it again for each
+            raise TimedOut(overtime(TOGETHER, self.check.timeout, len(cases))) from None
+        except _ANY:
             answers = [_tried(model, question) for question in questions]
         spent = time.perf_counter() - begin
         self.shared += spent
@@ -182,6 +178,27 @@ class _Desk:
         return opened.setting.id if isinstance(opened, _Opened) else ""
 
 
+def _outcome(room: Evaluator, check: Check, case: Case, desk: _Desk) -> Outcome:
+    """What a room makes of a case, whatever the room or the model does."""
+    try:
+        try:
+            desk.limit(check.timeout)
+            outcome = room.measure(check, case, desk)
+        finally:
+            desk.limit(0)
+        if not isinstance(outcome, Outcome):
+            raise TypeError(f"{check.kind} measured no Outcome but a {type(outcome).__name__}")
+    except TimedOut as late:
+        return _error(case, str(late) or overtime(0, check.timeout, 1))
+    except NotPlain as error:
+        return _error(case, f"the answer is not plain data: {error}")
+    except Refused as error:
+        return _error(case, str(error))
+    except _ANY as error:
+        return _error(case, explain(error))
+    return outcome
+
+
 def _only(answers: Any) -> Any:
     for answer in answers:
         return answer
@@ -191,7 +208,7 @@ def _only(answers: Any) -> Any:
 def _tried(model: Model, question: Question) -> Any:
     try:
         return _only(model.answer([question]))
-    except Exception as error:
+    except _ANY as error:
         return error
 
 
@@ -211,9 +228,14 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
 
 
-def _seed(check: Check, batch: int) -> None:
-    """The same seed for the same batch, wherever and whenever it is measured; mlx keeps one a thread."""
-    seed = zlib.crc32(f"{check.id}\0{batch}".encode())
+def _question(case: Case) -> Question:
+    """A copy of its input: a model that changes what it is asked changes it for nobody else."""
+    return Question(case.id, plain(case.input))
+
+
+def _seed(*what: str) -> None:
+    """The same seed for the same thing, wherever and whenever it is measured; mlx keeps one a thread."""
+    seed = zlib.crc32("\0".join(what).encode())
     random.seed(seed)
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed(seed)

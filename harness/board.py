@@ -19,6 +19,8 @@ IDLE, OPENING, TOGETHER = -1, -2, -3
 
 OPENING_TIME = 3600.0
 """Seconds that opening a model may take: building one, or waiting for another process to, is not answering."""
+STARTING_TIME = 60.0
+"""Seconds that a process may take to start, before it takes up its first case."""
 GRACE = 2.0
 """Seconds a process gets, beyond its time, to notice by itself that the time is over."""
 
@@ -35,7 +37,18 @@ def time_for(position: int, timeout: float, batch: int) -> float:
     """How long a process may stand at a position before it is ended from outside."""
     if position == OPENING:
         return OPENING_TIME
-    return timeout * (batch if position in (TOGETHER, IDLE) else 1) + GRACE
+    if position == IDLE:
+        return max(STARTING_TIME, timeout * batch) + GRACE
+    return timeout * (batch if position == TOGETHER else 1) + GRACE
+
+
+def overtime(position: int, timeout: float, batch: int) -> str:
+    """What is said of a process that stood there for longer than that."""
+    if position == OPENING:
+        return f"opening its model took longer than {OPENING_TIME:g} s"
+    if position == TOGETHER:
+        return f"its batch of {batch} took longer than {timeout * batch:g} s"
+    return f"it took longer than its {timeout:g} s"
 
 
 class Board:
@@ -52,7 +65,7 @@ class Board:
             self._memory = mmap.mmap(file.fileno(), _FORM.size)
 
     def show(self, check: int, position: int) -> None:
-        _FORM.pack_into(self._memory, 0, self._pid, check, position, time.monotonic())
+        self._memory[:] = _FORM.pack(self._pid, check, position, time.monotonic())
 
 
 def read_board(path: Path) -> Doing | None:

@@ -114,8 +114,34 @@ def _parser() -> argparse.ArgumentParser:
 # ----------------------------------------------------------------------------------------------- run
 
 
-_FLAGS = {"-x", "--exitfirst", "-v", "-vv", "-q", "-s", "-l", "--lf", "--ff", "--nf", "--sw", "--co", "--pdb"}
-"""Options of pytest after which a word is a path; after any other it is that option's value."""
+_VALUED = {
+    "-n",
+    "-k",
+    "-m",
+    "-p",
+    "-c",
+    "-o",
+    "-W",
+    "-r",
+    "--numprocesses",
+    "--dist",
+    "--maxfail",
+    "--tb",
+    "--durations",
+}
+_VALUED |= {
+    "--deselect",
+    "--ignore",
+    "--ignore-glob",
+    "--junitxml",
+    "--junit-xml",
+    "--rootdir",
+    "--basetemp",
+    "--color",
+}
+_VALUED |= {"--hallmark-runs", "--override-ini", "--config-file", "--confcutdir"}
+_VALUED |= {"--log-level", "--max-worker-restart"}
+"""Options of pytest after which a word is a value; after any other it is a path."""
 
 
 def _run(words: list[str]) -> int:
@@ -147,7 +173,7 @@ def _run(words: list[str]) -> int:
 
 def _is_path(words: list[str], at: int) -> bool:
     word, before = words[at], words[at - 1] if at else ""
-    return not word.startswith("-") and (not before.startswith("-") or before in _FLAGS or "=" in before)
+    return not word.startswith("-") and before not in _VALUED
 
 
 class _Seen:
@@ -160,14 +186,14 @@ class _Seen:
         self.only_listed |= bool(config.option.collectonly or config.option.version or config.option.help)
 
 
-def _specs(paths: list[str], *, strict: bool = True) -> list[Path]:
+def _specs(paths: list[str]) -> list[Path]:
     """The specs at these paths; a mistake where there are none."""
     from harness.spec.places import find_specs
 
     for path in paths:
         if not Path(path).exists():
             raise Mistake(f"there is no `{path}` here; name a spec file or a folder of specs")
-    found = find_specs([Path(path) for path in paths], strict=strict)
+    found = find_specs([Path(path) for path in paths], strict=True)
     if paths and not found:
         raise Mistake(
             f"there is no spec in {', '.join(paths)}: a spec is a .yaml file that starts with `hallmark: 1`", NOTHING

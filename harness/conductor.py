@@ -44,11 +44,12 @@ class Conductor:
             started = self.started.isoformat(timespec="seconds")
             self.ledger.append([Begin(run=self.id, started=started, plan=digest(data), machine=provenance.machine())])
         except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise CannotWrite(f"the run folder {self.folder} can't be written: {error.strerror}") from None
         self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
         self.results: dict[int, CheckResult] = {}
         self._settings: set[str] = set()
-        self._remarks: set[str] = set()
+        self.told: list[Path] = []
         self.untold: list[str] = []
         """Reports that failed: the record and the certificate stand without them."""
 
@@ -74,11 +75,6 @@ class Conductor:
                 self.results[index] = known
         return known
 
-    def remark(self, text: str, *, voids: bool = False) -> None:
-        if text not in self._remarks:
-            self._remarks.add(text)
-            self.ledger.append([Remark(text=text, voids=voids)])
-
     def finish(self, stopped: str | None) -> Certificate:
         """Close the record, certify it and tell it in every format; `runs/latest` then points here."""
         self._look_for_edits()
@@ -95,7 +91,7 @@ class Conductor:
         write_whole(self.folder / CERTIFICATE, run.certificate_data)
         for name in rooms.names(rooms.REPORTS):
             try:
-                tell_one(run, self.folder, name)
+                self.told.append(tell_one(run, self.folder, name))
             except Exception as error:
                 self.untold.append(f"the {name} report could not be written: {type(error).__name__}: {error}")
         with contextlib.suppress(OSError):
@@ -116,9 +112,9 @@ class Conductor:
             except OSError:
                 same = False
             if not same:
-                self.remark(f"{name} changed during the run", voids=True)
+                self.ledger.append([Remark(text=f"{name} changed during the run", voids=True)])
 
-    @property
-    def report(self) -> str:
-        path = self.folder / "report.html"
+    def shown(self) -> str:
+        """Where to look: the first report, or the folder where there is none."""
+        path = next((path for path in self.told if path.name != CERTIFICATE), self.folder)
         return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -7,9 +7,9 @@ the protocols at the end of this file; it inherits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -287,7 +287,6 @@ class Site(Protocol):
         """The folder built under this key, built now if need be; one process builds, the others wait."""
 
 
-@runtime_checkable
 class Model(Protocol):
     """An opened model."""
 
@@ -382,11 +381,6 @@ def by_case(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
     for outcome in outcomes:
         found.setdefault(outcome.case, outcome)
     return found
-
-
-def batches_of(check: Check) -> Iterator[tuple[int, tuple[Case, ...]]]:
-    for index in range(check.batches()):
-        yield index, check.cases[index * check.batch : (index + 1) * check.batch]
 
 
 def lost(check: Check, position: int, why: str) -> Outcome:

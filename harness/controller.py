@@ -19,6 +19,7 @@ from harness.collecting import Collecting, Measuring
 from harness.conductor import CannotWrite, Conductor
 from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
+from harness.pages import NotARun
 from harness.summary import summarise
 from harness.watch import Watch
 
@@ -168,7 +169,9 @@ class Controller(Collecting):
             self._distributed._max_worker_restart += 1  # it died on a case, and is replaced for that
         node: Any = getattr(report, "node", None)
         worker = node.gateway.id if node is not None else ""
-        doing = read_board(self.conductor.boards / worker)
+        board = self.conductor.boards / worker
+        doing = read_board(board)
+        board.unlink(missing_ok=True)  # its process is gone, and its number may be another's soon
         why = self._watch.killed.pop(worker, "its worker died") if self._watch else "its worker died"
         check = self.desk.plan.checks[unit.check]
         outcomes: list[Outcome] = []
@@ -263,15 +266,23 @@ class Controller(Collecting):
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._watch is not None:
             self._watch.stop()
-        if self._sigterm is not None:
-            signal.signal(signal.SIGTERM, self._sigterm)
+        try:
+            self._finish(session, exitstatus)
+        finally:
+            if self._sigterm is not None:
+                signal.signal(signal.SIGTERM, self._sigterm)
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         if exitstatus == pytest.ExitCode.USAGE_ERROR or (exitstatus == NOTHING and self.selected == set()):
             self.conductor.discard()
             self.said.append(("nothing", "no case was selected, so nothing was measured and no run is left"))
             return
         stopped = self._stopped(session, exitstatus)
         if stopped is None:
-            self._measure_what_was_lost()
+            try:
+                self._measure_what_was_lost()
+            except KeyboardInterrupt:
+                stopped = "interrupted"
         lacking = [i for i in range(len(self.desk.plan.checks)) if not self.conductor.complete(i)]
         self._tell([self._reporter(i).verdict(self.conductor.judged(i), ()) for i in lacking])
         if not lacking and exitstatus != pytest.ExitCode.INTERRUPTED:
@@ -281,10 +292,9 @@ class Controller(Collecting):
             stopped = f"{missing} were not selected" if self.selected is not None else "no worker lived to collect"
         try:
             self.certificate = self.conductor.finish(stopped)
-        except OSError as error:
-            self.said.append(
-                ("error", f"the run can't be completed: {error.strerror}; its folder is {self.conductor.folder}")
-            )
+        except (OSError, NotARun) as error:
+            why = getattr(error, "strerror", None) or error
+            self.said.append(("error", f"the run can't be completed: {why}; its folder is {self.conductor.folder}"))
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             return
         self._tell_of_the_run(self.certificate)

@@ -76,7 +76,8 @@ def _nearest(name: str, checks: list[str], plan: Plan) -> str:
 
 def _loose(check_id: str) -> str:
     """The id without its label: `digits` stands for each of `digits[int8]`, `digits[sparse]`."""
-    return check_id.partition("[")[0]
+    above, mark, name = check_id.rpartition("::")
+    return above + mark + name.partition("[")[0]
 
 
 def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
@@ -127,7 +128,7 @@ class UnitItem(pytest.Item):
         raise NotImplementedError("Hallmark's items are run by its own protocol")
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, line_of(self.check.at), self.name
+        return self.path, line_of(self.check.at, self.check.id.partition("::")[0]), self.name
 
 
 class Desk:
@@ -225,7 +226,7 @@ class Reporter:
         self.gated = rooms.gated(check)
         self.keywords: dict[str, Any] = {check.kind: 1}
         spec, _, self.tail = check.id.partition("::")
-        self.spec, self.line = spec, line_of(check.at)
+        self.spec, self.line = spec, line_of(check.at, spec)
         self.dotted = check.id.replace("/", ".").replace("::", ".")
 
     def case(self, outcome: Outcome, start: float) -> pytest.TestReport:
@@ -314,10 +315,10 @@ def _why(outcome: Outcome) -> str:
     return outcome.reason or "; ".join(f"{_field(d.at)}{d.why}" for d in outcome.differences)
 
 
-def line_of(at: str) -> int:
-    """The line of `file:line`, counted from 0 as pytest does."""
-    number = at.rpartition(":")[2]
-    return int(number) - 1 if number.isdigit() else 0
+def line_of(at: str, spec: str) -> int:
+    """The line of `file:line`, counted from 0 as pytest does; 0 where it is another file's, a fragment's."""
+    file, _, number = at.rpartition(":")
+    return int(number) - 1 if file == spec else 0
 
 
 def brief(value: Any, most: int = 400) -> str:

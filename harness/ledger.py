@@ -41,7 +41,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Ledger:
-    """The writer's side. What `append` returned from survives the writer's death; what `sync` did, the machine's."""
+    """The writer's side. What `append` returned from survives the writer's death; after `close`, the machine's."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb", buffering=0)
@@ -54,7 +54,8 @@ class Ledger:
             while written < len(data):
                 written += self._file.write(data[written:])
         except OSError:
-            self._file.truncate(whole)  # no half line, whatever comes after
+            self._file.seek(whole)
+            self._file.truncate()  # no half line, whatever comes after
             raise
 
     def close(self) -> None:

@@ -28,14 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take ids out of the arguments: pytest splits an argument at its first bracket, and ours come earlier."""
     if not any("::" in arg for arg in config.args) or config.option.help:
         return
-    from harness.spec.places import ENDINGS
+    from harness.spec.places import find_specs
 
     plain: dict[str, None] = {}
     ids: list[str] = []
     files: list[str] = []
     for arg in config.args:
         path, mark, rest = arg.partition("::")
-        if not path.endswith(ENDINGS):
+        if not find_specs([config.invocation_params.dir / path]):
             plain[arg] = None
             continue
         plain[path] = None

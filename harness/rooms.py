@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from harness.contract import Check, Evaluator, Objection, Report, Source
+from harness.provenance import installed
 
 EVALUATORS = "hallmark.evaluators"
 SOURCES = "hallmark.sources"
@@ -94,5 +95,7 @@ def panel(kind: str) -> str:
 
 def fingerprint() -> str:
     """Changes whenever an installed room or its version does: what was planned with other rooms is planned anew."""
-    points = [p for group in (EVALUATORS, SOURCES) for p in _offered(group).values()]
-    return " ".join(sorted(f"{p.group}:{p.name}={p.value}@{p.dist.version if p.dist else ''}" for p in points))
+    everything = entry_points()
+    points = [p for group in everything.groups if group.startswith("hallmark.") for p in everything.select(group=group)]
+    known = sorted(f"{p.group}:{p.name}={p.value}@{p.dist.version if p.dist else ''}" for p in points)
+    return " ".join([*known, f"mlx@{installed('mlx')}"])

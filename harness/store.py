@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -13,13 +14,13 @@ from pathlib import Path
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write so that a reader sees the old file or the new one, never half: temporary file, fsync, rename."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -67,6 +68,8 @@ class Shelf:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             if not folder.is_dir():
+                for left in folder.parent.glob(f".{key}.*"):  # by a build that was killed: we hold the lock
+                    shutil.rmtree(left, ignore_errors=True)
                 draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}."))
                 try:
                     build(draft)

@@ -38,7 +38,7 @@ def summarise(
         _line(terminal, word, text)
     if certificate is not None:
         _line(terminal, certificate.status, certificate.reason)
-        _line(terminal, "report", conductor.report)
+        _line(terminal, "report", conductor.shown())
 
 
 def _line(terminal: pytest.TerminalReporter, word: str, text: str) -> None:

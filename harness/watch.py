@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from harness.board import read_board, time_for
+from harness.board import Doing, overtime, read_board, time_for
 from harness.contract import Plan
 
 
@@ -21,6 +21,7 @@ class Watch(threading.Thread):
         self.plan = plan
         self.boards = boards
         self.killed: dict[str, str] = {}
+        self._seen: dict[str, Doing] = {}
         self._over = threading.Event()
         self.start()
 
@@ -33,11 +34,17 @@ class Watch(threading.Thread):
                 self._look(path)
 
     def _look(self, path: Path) -> None:
-        doing = read_board(path)
-        if doing is None or doing.check < 0 or path.name in self.killed:
+        """End a worker that at two looks stands where it should not: a single look may come amid its writing."""
+        doing, before = read_board(path), self._seen.get(path.name)
+        if doing is None:
+            return
+        self._seen[path.name] = doing
+        known = 0 <= doing.check < len(self.plan.checks) and doing.pid > 0
+        if doing != before or not known or path.name in self.killed:
             return
         check = self.plan.checks[doing.check]
         if time.monotonic() - doing.since > time_for(doing.position, check.timeout, check.batch):
-            self.killed[path.name] = f"it took longer than its {check.timeout:g} s and had to be killed"
+            said = overtime(doing.position, check.timeout, check.batch)
+            self.killed[path.name] = f"{said}, and had to be killed"
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(doing.pid, signal.SIGKILL)

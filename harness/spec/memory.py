@@ -20,7 +20,7 @@ from harness.store import cache_folder, write_whole
 _decoder = msgspec.msgpack.Decoder(Part)
 _encoder = msgspec.msgpack.Encoder()
 _SEAL = len(digest(b""))
-"""A kept plan starts with its digest: a byte that was lost or changed on the disk never reaches a certificate."""
+"""A kept plan starts with its seal: a byte that was lost or changed on the disk never reaches a certificate."""
 
 
 def read_plan(paths: list[Path], site: Site) -> Plan:
@@ -45,14 +45,14 @@ def _planned(path: Path, site: Site) -> Part:
         kept = _kept_at(path, site)
         kept.parent.mkdir(parents=True, exist_ok=True)
         data = _encoder.encode(part)
-        write_whole(kept, digest(data).encode() + data)
+        write_whole(kept, _seal(data) + data)
     return part
 
 
 def _remembered(path: Path, site: Site) -> Part | None:
     try:
         data = _kept_at(path, site).read_bytes()
-        if digest(data[_SEAL:]).encode() != data[:_SEAL]:
+        if _seal(data[_SEAL:]) != data[:_SEAL]:
             return None
         part = _decoder.decode(data[_SEAL:])
         fresh = all(digest(read_file(site.root / name, name)) == known for name, known in part.files.items())
@@ -63,10 +63,15 @@ def _remembered(path: Path, site: Site) -> Part | None:
 
 
 def _kept_at(path: Path, site: Site) -> Path:
-    key = "\n".join(
-        [__version__, str(LANGUAGE), _own_code(), rooms.fingerprint(), str(site.root), os.path.abspath(path)]
-    )
-    return cache_folder() / "plans" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.msgpack"
+    """One file a spec, which a later plan of it replaces."""
+    key = f"{site.root}\n{os.path.abspath(path)}"
+    return cache_folder() / "plans" / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}.msgpack"
+
+
+def _seal(data: bytes) -> bytes:
+    """Of what was planned and of all that plans: another version's plan, or one with a byte changed, has another."""
+    planner = "\n".join([__version__, str(LANGUAGE), _own_code(), rooms.fingerprint()])
+    return digest(planner.encode() + data).encode()
 
 
 def _own_code() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from harness.spec.shape import shape_faults
 from harness.spec.substitute import Substitution
 from harness.spec.text import Map, bare, find
 
+MATRIX = 10_000
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _OWN = ("name", "kind", "about", "model", "cases", "matrix", "timeout")
 
@@ -65,6 +68,7 @@ class _Planner:
         criteria = self.criteria(top)
         if not document.checks and not self.faults:
             self.fault(document.top, "no-checks", "the spec has no check", "write `checks:` with at least one")
+        notes = () if self.faults else tuple(self.notes())
         if self.faults:
             raise SpecFaults(self.faults)
         expires = about.get("certificate", {}).get("expires")
@@ -80,11 +84,19 @@ class _Planner:
             models={self.key(name): declared for name, (declared, _) in self.models.items()},
             checks=tuple(self.checks.values()),
             criteria=tuple(criteria.values()),
-            notes=tuple(self.notes()),
+            notes=notes,
         )
 
     def fault(self, spot: Spot, code: str, what: str, instead: str = "") -> None:
         self.faults.append(Fault(spot, code, what, instead))
+
+    @contextmanager
+    def asking(self, spot: Spot, room: str) -> Iterator[None]:
+        """What a room raises while it is asked about a spec is a fault of that spec's line, and no traceback."""
+        try:
+            yield
+        except Exception as error:
+            self.fault(spot, "room", f"`{room}` can't make sense of this: {type(error).__name__}: {error}")
 
     def key(self, model: str) -> str:
         return f"{self.document.name}::{model}"
@@ -119,20 +131,17 @@ class _Planner:
         before = len(self.faults)
         options = self.with_files({k: bare(v) for k, v in declaration.items()}, declaration, schema)
         room = rooms.source(how)
-        for objection in rooms.optional(room, "faults", options, self.site, default=()):
-            self.fault(
-                find(declaration, objection.path, declaration.spot), objection.code, objection.what, objection.instead
-            )
+        batch = options.pop("batch", room.BATCH)
+        recipe: Any = None
+        with self.asking(spot, how):
+            for said in rooms.optional(room, "faults", options, self.site, default=()):
+                self.fault(find(declaration, said.path, declaration.spot), said.code, said.what, said.instead)
+            if len(self.faults) == before:
+                recipe = rooms.optional(room, "recipe", options, self.site, default=options)
         if len(self.faults) > before:
             return
-        batch = options.pop("batch", room.BATCH)
-        recipe = digest_of(
-            [
-                how,
-                rooms.optional(room, "recipe", options, self.site, default=options),
-                [self.document.files.get(str(v)) for v in options.values()],
-            ]
-        )
+        files = [self.document.files.get(str(value)) for value in options.values()]
+        recipe = digest_of([how, recipe, files])
         self.models[name] = (Declared(name=name, how=how, options=options, recipe=recipe, at=spot.short), batch)
 
     def with_files(self, options: dict[str, Any], written: Map, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,8 +152,9 @@ class _Planner:
                 try:
                     path = resolve(options[key], written.values_at[key], self.site.root, folder=form == "folder")
                     options[key] = shown(path, self.site.root)
-                    if form == "file":
-                        self.document.load(path, options[key])
+                    for file in [path] if form == "file" else sorted(path.iterdir()):
+                        if file.is_file():
+                            self.document.load(file, shown(file, self.site.root))
                 except SpecFaults as stop:
                     self.faults.extend(stop.faults)
         return options
@@ -192,6 +202,11 @@ class _Planner:
         )
         self.faults += shape
         if shape:
+            return
+        if (many := math.prod(map(len, matrix.values()))) > MATRIX:
+            self.fault(
+                find(check, ("matrix",), spot), "matrix", f"the matrix makes {many:,} checks", f"at most {MATRIX:,}"
+            )
             return
         for values in itertools.product(*matrix.values()):
             chosen = dict(zip(matrix, values, strict=True))
@@ -241,15 +256,15 @@ class _Planner:
         )
         if len(self.faults) > before:
             return None
-        for objection in rooms.objections(draft):
-            path = objection.path
-            if path[:1] == ("cases",) and len(path) > 1 and isinstance(path[1], int):
-                self.fault(found[path[1]].spot, objection.code, objection.what, objection.instead)
-            else:
-                self.fault(find(written, path, spot), objection.code, objection.what, objection.instead)
-        if len(self.faults) > before:
-            return None
-        return msgspec.structs.replace(draft, cases=tuple(rooms.evaluator(kind).expand(draft)))
+        with self.asking(spot, kind):
+            for said in rooms.objections(draft):
+                path = said.path
+                case = path[1] if path[:1] == ("cases",) and len(path) > 1 else None
+                at = found[case].spot if isinstance(case, int) else find(written, path, spot)
+                self.fault(at, said.code, said.what, said.instead)
+            if len(self.faults) == before:
+                draft = msgspec.structs.replace(draft, cases=tuple(rooms.evaluator(kind).expand(draft)))
+        return draft if len(self.faults) == before else None
 
     def cases(self, written: Map, spot: Spot) -> list[Found]:
         """The cases that a check names; each file and each list is read once."""
@@ -317,9 +332,9 @@ class _Planner:
         """What model sources want a reviewer to know, given the cases that each model will be asked."""
         for name, (declared, _) in self.models.items():
             ids = {case.id for check in self.checks.values() if check.model == self.key(name) for case in check.cases}
-            yield from rooms.optional(
-                rooms.source(declared.how), "remarks", declared.options, self.site, ids, default=()
-            )
+            with self.asking(self.document.models.keys_at[name], declared.how):
+                room = rooms.source(declared.how)
+                yield from rooms.optional(room, "remarks", declared.options, self.site, ids, default=())
 
 
 def _label(value: Any) -> str:

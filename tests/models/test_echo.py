@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.contract import Model, Question
+from harness.contract import Question
 from harness.store import Shelf
 from models.sources import echo
 
@@ -24,7 +24,6 @@ def _questions(*ids: str) -> list[Question]:
 
 def test_it_answers_each_question_with_its_input() -> None:
     model = _open()
-    assert isinstance(model, Model)
     assert list(model.answer(_questions("a", "b"))) == ["input of a", "input of b"]
 
 

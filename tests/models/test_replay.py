@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.contract import Model, Question, Refused
+from harness.contract import Question, Refused
 from harness.store import Shelf
 from models.sources import replay
 
@@ -33,7 +33,6 @@ def _faults(folder: Path, data: bytes) -> list[str]:
 
 def test_it_answers_by_case_id(tmp_path: Path) -> None:
     model = _open(tmp_path, b'{"id": "a", "answer": {"label": 1}}\n\n{"answer": null, "id": "b"}')
-    assert isinstance(model, Model)
     assert list(model.answer([Question("b", "anything"), Question("a", None)])) == [None, {"label": 1}]
     assert model.facts()["answers"] == 2
     assert model.facts()["files"] == {"answers.jsonl": model.digest}

@@ -191,4 +191,6 @@ def test_a_full_disk_is_said_in_a_line_and_certifies_nothing(good: Project) -> N
     assert ran.status in (2, 3)
     assert "Traceback" not in ran.out + ran.err
     assert "File too large" in ran.out
-    assert not (good.folder / "runs" / "latest").exists()
+    assert ran.certificate.status == "incomplete"
+    assert "can't be written" in ran.certificate.reason
+    assert problems(ran.run) == []
