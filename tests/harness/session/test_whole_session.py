@@ -194,3 +194,35 @@ def test_a_full_disk_is_said_in_a_line_and_certifies_nothing(good: Project) -> N
     assert ran.certificate.status == "incomplete"
     assert "can't be written" in ran.certificate.reason
     assert problems(ran.run) == []
+
+
+def test_only_the_spec_that_is_named_runs(good: Project) -> None:
+    good.spec(GOOD, name="b")
+    for words in (
+        ("-n0", "specs/b.yaml"),
+        ("-vv", "-n0", "specs/b.yaml"),
+        ("specs/b.yaml", "-n0"),
+        ("-k", "ok", "specs/b.yaml", "-n0"),
+    ):
+        ran = good.hallmark("run", *words)
+        assert [check.id for check in ran.certificate.checks] == ["specs/b.yaml::golden::ok"]
+
+
+def test_a_room_that_raises_at_plan_time_is_a_fault_of_the_line(project: Project) -> None:
+    code = "SCHEMA = {'properties': {'odd': {}}}\nBATCH = 1\ndef faults(options, site): raise KeyError('inside')\n"
+    path = project.stranger("hallmark.sources", "odd", code)
+    project.spec(GOOD, models="{m: {odd: 1}}")
+    project.cases("c.jsonl", 1)
+    ran = project.hallmark("validate", PYTHONPATH=path)
+    assert ran.status == 4
+    assert "specs/a.yaml:3:10: room: `odd` can't make sense of this: KeyError: 'inside'" in ran.err
+
+
+def test_a_matrix_without_bounds_is_refused(project: Project) -> None:
+    rows = ", ".join(f"m{i}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]" for i in range(8))
+    project.spec(
+        f"  - {{name: g, kind: golden, model: m, matrix: {{{rows}}}, cases: [{{id: a, input: 1, expect: 1}}]}}\n"
+    )
+    ran = project.hallmark("validate")
+    assert ran.status == 4
+    assert "the matrix makes 100,000,000 checks" in ran.err

@@ -1,0 +1,142 @@
+"""What a bench makes of cases, whatever the model does."""
+
+from __future__ import annotations
+
+import random
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import rooms
+from harness.bench import Bench
+from harness.contract import Case, Check, Declared, Outcome, Plan, Question
+from harness.store import Shelf
+
+
+class Model:
+    digest = "d"
+
+    def __init__(self, together: bool, act: Callable[[Question], Any]) -> None:
+        self.together = together
+        self.act = act
+        self.asked: list[list[str]] = []
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[Any]:
+        self.asked.append([question.id for question in questions])
+        for question in questions:
+            yield self.act(question)
+
+    def facts(self) -> Mapping[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Bench, Model]]:
+    def make(
+        act: Callable[[Question], Any], *, together: bool = False, n: int = 6, batch: int = 3
+    ) -> tuple[Bench, Model]:
+        model = Model(together, act)
+
+        def opened(options: object, site: object) -> Model:
+            random.random()  # opening a model uses chance up
+            return model
+
+        monkeypatch.setattr(rooms, "source", lambda how: types.SimpleNamespace(open=opened))
+        cases = tuple(Case(id=f"c{i}", input={"n": i}, expect=0) for i in range(n))
+        check = Check(
+            id="a::golden::g", name="g", kind="golden", at="a:1", model="a::m", cases=cases, batch=batch, timeout=0.2
+        )
+        declared = Declared(name="m", how="stranger", options={}, recipe="r", at="a:1")
+        plan = Plan(hallmark="0", models={"a::m": declared}, checks=(check,))
+        return Bench(plan, Shelf(tmp_path, print)), model
+
+    return make
+
+
+def measured(bench: Bench, *batches: int) -> dict[str, Outcome]:
+    found: list[Outcome] = []
+    for batch in batches:
+        bench.measure(0, batch, range(batch * 3, batch * 3 + 3), found)
+    return {outcome.case: outcome for outcome in found}
+
+
+Make = Callable[..., tuple[Bench, Model]]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_chance_is_the_same_whenever_a_batch_is_measured(bench: Make, together: bool) -> None:
+    first, _ = bench(lambda question: random.random(), together=together)
+    later, _ = bench(lambda question: random.random(), together=together)
+    one, other = measured(first, 0, 1), measured(later, 1, 0)
+    assert {case: outcome.answer for case, outcome in one.items()} == {case: o.answer for case, o in other.items()}
+    assert len({outcome.answer for outcome in one.values()}) == 6
+
+
+def test_a_batch_is_answered_whole_whatever_is_wanted_of_it(bench: Make) -> None:
+    desk, model = bench(lambda question: question.id, together=True)
+    found: list[Outcome] = []
+    desk.measure(0, 1, [4], found)
+    assert model.asked == [["c3", "c4", "c5"]]
+    assert [outcome.answer for outcome in found] == ["c4"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("error", [ValueError("spoilt"), SystemExit(3), RecursionError()])
+def test_what_a_model_raises_is_one_cases_error(bench: Make, together: bool, error: BaseException) -> None:
+    def act(question: Question) -> Any:
+        if question.id == "c1":
+            raise error
+        return 0
+
+    desk, _ = bench(act, together=together)
+    assert {case: o.outcome for case, o in measured(desk, 0).items()} == {"c0": "met", "c1": "error", "c2": "met"}
+
+
+def test_a_model_that_changes_its_input_changes_nobody_elses(bench: Make) -> None:
+    def act(question: Question) -> Any:
+        question.input["n"] = "changed"
+        return 0
+
+    desk, _ = bench(act)
+    measured(desk, 0)
+    assert [case.input for case in desk.plan.checks[0].cases[:3]] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_a_batch_that_hangs_is_asked_for_once_and_then_case_by_case(bench: Make) -> None:
+    import time
+
+    def act(question: Question) -> Any:
+        time.sleep(30 if question.id == "c1" else 0)
+        return 0
+
+    desk, model = bench(act, together=True)
+    found = measured(desk, 0)
+    assert model.asked == [["c0", "c1", "c2"], ["c1"], ["c2"]]
+    assert "its batch of 3 took longer" in found["c0"].reason
+    assert "it took longer than its 0.2 s" in found["c1"].reason
+    assert found["c2"].outcome == "met"
+
+
+def test_a_room_that_measures_no_outcome_errs(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, _ = bench(lambda question: 0)
+    for give, word in (
+        (lambda: None, "error"),
+        (lambda: "met", "error"),
+        (lambda: Outcome(case="?", outcome="met"), "met"),
+    ):
+        room = types.SimpleNamespace(measure=lambda check, case, bench, give=give: give())
+        monkeypatch.setattr(rooms, "evaluator", lambda kind, room=room: room)
+        found = measured(desk, 0)
+        assert {case: outcome.outcome for case, outcome in found.items()} == dict.fromkeys(("c0", "c1", "c2"), word)
+
+
+def test_numpy_is_seeded_where_it_is_loaded(bench: Make) -> None:
+    numpy = pytest.importorskip("numpy")
+    assert "numpy" in sys.modules
+    desk, _ = bench(lambda question: float(numpy.random.rand()))
+    once, again = measured(desk, 0), measured(desk, 0)
+    assert [o.answer for o in once.values()] == [o.answer for o in again.values()]
