@@ -27,7 +27,7 @@ MEANINGS = {
     "inconclusive": "Nothing failed, but at least one check could not be decided on these cases.",
     "incomplete": "Not everything that was planned was measured, so nothing is certified.",
 }
-SIGNS = {"certified": "✓", "blocked": "✕", "inconclusive": "?", "incomplete": "…"}
+SIGNS = {"certified": "✓", "blocked": "✕", "inconclusive": "?", "incomplete": "⋯"}
 SIGNS |= {"pass": "✓", "fail": "✕", "error": "!", "unsupported": "–"}
 
 
