@@ -154,7 +154,7 @@ def time_(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return (
-        f"{seconds * 1000:.1f} ms"
+        f"{seconds * 1000:.3g} ms"
         if seconds < 1
         else f"{seconds:.1f} s"
         if seconds < 120
