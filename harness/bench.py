@@ -61,7 +61,6 @@ class Bench:
             for position in positions:
                 case = check.cases[position]
                 self.board.show(index, position)
-                _seed(check.id, case.id)
                 desk.position, desk.shared = position, 0.0
                 begin = time.perf_counter()
                 outcome = _outcome(room, check, case, desk)
@@ -234,7 +233,7 @@ def _question(case: Case) -> Question:
 
 
 def _seed(*what: str) -> None:
-    """The same seed for the same thing, wherever and whenever it is measured; mlx keeps one a thread."""
+    """The same chance for the same question or batch, wherever and whenever it is asked; mlx keeps a seed a thread."""
     seed = zlib.crc32("\0".join(what).encode())
     random.seed(seed)
     if (numpy := sys.modules.get("numpy")) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -56,6 +57,7 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
         conductor = Conductor(plan, config.rootpath, Path(os.path.abspath(runs)))
     except (CannotWrite, rooms.NoSuchRoom) as error:
         raise pytest.UsageError(str(error)) from None
+    gc.freeze()  # the plan lives as long as the session: collecting garbage need not walk it again and again
     config.pluginmanager.register(Controller(session, desk, conductor), "hallmark-controller")
 
 

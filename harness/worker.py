@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ class Worker(Collecting):
         plan = msgspec.json.decode(Path(given["hallmark"]["plan"]).read_bytes(), type=Plan)
         selection = msgspec.json.decode(given["hallmark"]["selection"], type=Selection)
         super().__init__(config, Desk(plan, selection))
+        gc.freeze()  # as in the controller
         self.measuring = Measuring(config, self.desk, Path(given["hallmark"]["boards"]) / given["workerid"])
 
     @pytest.hookimpl(tryfirst=True)
