@@ -51,7 +51,7 @@ class Bench:
         """Measure some cases of one batch, adding an outcome each to `into`.
 
         Whichever are wanted, a model that answers a batch in one go is asked the whole batch, so that its answers are
-        the same to the bit. `alone` asks it one case at a time: for finding the case that kills.
+        the same to the bit. `alone` asks it one case at a time: for finding the case that spoils the others.
         """
         check = self.plan.checks[index]
         room = rooms.evaluator(check.kind)
@@ -134,40 +134,38 @@ class _Desk:
 
     def answer(self, case: Case) -> Any:
         model = self._model or self._open()
-        if not model.together or self.alone:
+        if model.together and not self.alone and self._answers is None:
+            self._answer_whole(model)
+        if self._answers is not None:
+            given = self._answers[self.position - self.first]
+        else:
             _seed(self.check.id, case.id)
             given = _only(model.answer([_question(case)]))
-        else:
-            if self._answers is None:
-                self._answers = self._whole(model)
-            given = self._answers[self.position - self.first]
         if isinstance(given, BaseException):
             raise given
         return plain(given)
 
-    def _whole(self, model: Model) -> list[Any]:
-        """The answers of the whole batch; where it can't be answered as one, each on its own."""
+    def _answer_whole(self, model: Model) -> None:
+        """Have the whole batch answered; where that raises or takes too long, each case is asked alone instead."""
         cases = self.check.cases[self.first : self.first + self.check.batch]
         questions = [_question(case) for case in cases]
         _seed(self.check.id, str(self.first))
         begin = time.perf_counter()
         self.bench.board.show(self.index, TOGETHER)
-        self.limit(self.check.timeout * len(cases))
         try:
+            self.limit(self.check.timeout * len(cases))
             answers = list(model.answer(questions))
-            if len(answers) != len(questions):
-                raise ValueError(f"the model gave {len(answers)} answers to {len(questions)} questions")
-        except TimedOut:
-            self.alone = True  # it is not asked the whole of it again for each
-            raise TimedOut(overtime(TOGETHER, self.check.timeout, len(cases))) from None
-        except _ANY:
-            answers = [_tried(model, question) for question in questions]
+            self.limit(0)
+        except (TimedOut, *_ANY):
+            self.alone = True
+        else:
+            self.alone = len(answers) != len(questions)
+            self._answers = None if self.alone else answers
         spent = time.perf_counter() - begin
         self.shared += spent
-        self.share = spent / len(cases)
+        self.share = 0.0 if self.alone else spent / len(cases)
         self.bench.board.show(self.index, self.position)
         self.limit(self.check.timeout)
-        return answers
 
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
         return self.bench.keep(build, check)
@@ -187,8 +185,8 @@ def _outcome(room: Evaluator, check: Check, case: Case, desk: _Desk) -> Outcome:
             desk.limit(0)
         if not isinstance(outcome, Outcome):
             raise TypeError(f"{check.kind} measured no Outcome but a {type(outcome).__name__}")
-    except TimedOut as late:
-        return _error(case, str(late) or overtime(0, check.timeout, 1))
+    except TimedOut:
+        return _error(case, overtime(0, check.timeout, 1))
     except NotPlain as error:
         return _error(case, f"the answer is not plain data: {error}")
     except Refused as error:
@@ -202,13 +200,6 @@ def _only(answers: Any) -> Any:
     for answer in answers:
         return answer
     raise ValueError("the model gave no answer")
-
-
-def _tried(model: Model, question: Question) -> Any:
-    try:
-        return _only(model.answer([question]))
-    except _ANY as error:
-        return error
 
 
 def _error(case: Case, reason: str) -> Outcome:

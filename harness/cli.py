@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -114,33 +115,10 @@ def _parser() -> argparse.ArgumentParser:
 # ----------------------------------------------------------------------------------------------- run
 
 
-_VALUED = {
-    "-n",
-    "-k",
-    "-m",
-    "-p",
-    "-c",
-    "-o",
-    "-W",
-    "-r",
-    "--numprocesses",
-    "--dist",
-    "--maxfail",
-    "--tb",
-    "--durations",
-}
-_VALUED |= {
-    "--deselect",
-    "--ignore",
-    "--ignore-glob",
-    "--junitxml",
-    "--junit-xml",
-    "--rootdir",
-    "--basetemp",
-    "--color",
-}
-_VALUED |= {"--hallmark-runs", "--override-ini", "--config-file", "--confcutdir"}
-_VALUED |= {"--log-level", "--max-worker-restart"}
+_VALUED = re.compile(
+    r"-[nkmpcoWr]|--(?:numprocesses|dist|maxfail|tb|durations|deselect|ignore|ignore-glob|junitxml|junit-xml|rootdir"
+    r"|basetemp|color|hallmark-runs|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
+)
 """Options of pytest after which a word is a value; after any other it is a path."""
 
 
@@ -173,7 +151,7 @@ def _run(words: list[str]) -> int:
 
 def _is_path(words: list[str], at: int) -> bool:
     word, before = words[at], words[at - 1] if at else ""
-    return not word.startswith("-") and before not in _VALUED
+    return not word.startswith("-") and not _VALUED.fullmatch(before)
 
 
 class _Seen:
@@ -343,8 +321,6 @@ _CASES = """\
 
 
 def _init(given: argparse.Namespace) -> int:
-    import re
-
     from harness.codec import to_pretty_json
     from harness.spec.envelope import spec_schema
 

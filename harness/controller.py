@@ -277,9 +277,11 @@ class Controller(Collecting):
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         if exitstatus == pytest.ExitCode.USAGE_ERROR or (exitstatus == NOTHING and self.selected == set()):
             self.conductor.discard()
-            self.said.append(("nothing", "no case was selected, so nothing was measured and no run is left"))
+            if exitstatus == NOTHING:
+                self.said.append(("nothing", "no case was selected, so nothing was measured and no run is left"))
             return
-        stopped = self._stopped(session, exitstatus)
+        told_to_stop = self._told_to_stop(session)
+        stopped = told_to_stop or _ended(exitstatus)
         if stopped is None:
             try:
                 self._measure_what_was_lost()
@@ -287,8 +289,8 @@ class Controller(Collecting):
                 stopped = "interrupted"
         lacking = [i for i in range(len(self.desk.plan.checks)) if not self.conductor.complete(i)]
         self._tell([self._reporter(i).verdict(self.conductor.judged(i), ()) for i in lacking])
-        if not lacking and exitstatus != pytest.ExitCode.INTERRUPTED:
-            stopped = None
+        if not lacking and stopped == told_to_stop:
+            stopped = None  # `-x`, say, came when there was nothing left to stop
         elif stopped is None:
             missing = self.desk.plan.cases() - sum(map(len, self.conductor.found))
             stopped = f"{missing} were not selected" if self.selected is not None else "no worker lived to collect"
@@ -303,16 +305,11 @@ class Controller(Collecting):
         self.said += [("error", text) for text in self.conductor.untold]
         session.exitstatus = self._exit(self.certificate, exitstatus, foreign=session.testsfailed > self._failed)
 
-    def _stopped(self, session: pytest.Session, exitstatus: int) -> str | None:
-        """Why the session ended before its time, if it did."""
+    def _told_to_stop(self, session: pytest.Session) -> str | None:
+        """What asked the session to stop early: `-x`, a full disk, another plugin."""
         distributed = self.config.pluginmanager.get_plugin("dsession")
         said = session.shouldfail or session.shouldstop or getattr(distributed, "shouldstop", False)
-        if said:
-            return str(said)
-        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING):
-            return None
-        names = {int(pytest.ExitCode.INTERRUPTED): "interrupted", int(pytest.ExitCode.INTERNAL_ERROR): "internal error"}
-        return names.get(int(exitstatus), f"pytest ended with exit status {int(exitstatus)}")
+        return str(said) if said else None
 
     def _measure_what_was_lost(self) -> None:
         """Nothing that was selected stays without an outcome, whatever became of the workers."""
@@ -342,6 +339,14 @@ class Controller(Collecting):
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         summarise(terminalreporter, self.certificate, self.conductor, self.said)
+
+
+def _ended(exitstatus: int) -> str | None:
+    """Why pytest ended otherwise than by coming to its end."""
+    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING):
+        return None
+    names = {int(pytest.ExitCode.INTERRUPTED): "interrupted", int(pytest.ExitCode.INTERNAL_ERROR): "internal error"}
+    return names.get(int(exitstatus), f"pytest ended with exit status {int(exitstatus)}")
 
 
 def _become(report: pytest.TestReport, other: pytest.TestReport) -> None:

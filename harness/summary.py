@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -19,9 +19,11 @@ def summarise(
     terminal: pytest.TerminalReporter,
     certificate: Certificate | None,
     conductor: Conductor,
-    said: Iterable[tuple[str, str]],
+    said: Sequence[tuple[str, str]],
 ) -> None:
     """`said` are the session's own lines, each with the word it starts with."""
+    if certificate is None and not said:
+        return
     terminal.write_sep("=", "hallmark")
     if certificate is not None:
         begun = [result for result in certificate.checks if result.outcomes.total()]

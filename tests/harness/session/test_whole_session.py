@@ -226,3 +226,12 @@ def test_a_matrix_without_bounds_is_refused(project: Project) -> None:
     ran = project.hallmark("validate")
     assert ran.status == 4
     assert "the matrix makes 100,000,000 checks" in ran.err
+
+
+@WORKERS
+def test_a_stop_when_all_was_measured_is_no_stop(good: Project, workers: str) -> None:
+    good.spec(GOOD, models="{m: {echo: {wrong: [c5]}, batch: 6}}")
+    ran = good.pytest("specs", "-x", "-n", workers)
+    assert len(ran.outcomes) == 6
+    assert ran.certificate.status == "blocked"
+    assert ran.status == 1
