@@ -6,8 +6,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from evaluators.golden import modes
-from harness.contract import Difference, Objection
+from msgspec import UNSET
+
+from evaluators.comparison import modes
+from harness.contract import Check, Difference, Objection
 
 _ABSENT = object()
 
@@ -109,6 +111,35 @@ def read_comparison(written: Any) -> tuple[Comparison | None, list[Objection]]:
     rules = [_rule(field, mode, ("compare", field)) for field, mode in written.items()]
     objections = [rule for rule in rules if isinstance(rule, Objection)]
     return (None, objections) if objections else (Comparison([rule for rule in rules if isinstance(rule, _Rule)]), [])
+
+
+def comparison_of(check: Check) -> Comparison:
+    comparison, objections = read_comparison(check.options.get("compare", "exact"))
+    if comparison is None:
+        raise ValueError(objections[0].what)
+    return comparison
+
+
+def comparison_faults(check: Check) -> Iterator[Objection]:
+    """What is wrong with a check's `compare`, and with its cases' expectations in its light."""
+    comparison, objections = read_comparison(check.options.get("compare", "exact"))
+    yield from objections
+    if comparison is None:
+        return
+    expected = [case.expect for case in check.cases if case.expect is not UNSET]
+    nowhere = list(comparison.nowhere(expected)) if expected else []
+    yield from nowhere
+    for index, case in enumerate(check.cases):
+        if case.expect is UNSET:
+            yield Objection(
+                ("cases", index),
+                "no-expectation",
+                f"the case `{case.id}` has no `expect`",
+                "write what must be answered",
+            )
+        elif not nowhere:
+            for what, instead in comparison.objections(case.expect):
+                yield Objection(("cases", index), "expectation", f"the case `{case.id}`: {what}", instead)
 
 
 def _is_mode(written: Mapping[str, Any]) -> bool:

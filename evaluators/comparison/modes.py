@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from evaluators.golden.patterns import Fault, pattern, pattern_fault, show
+from evaluators.comparison.patterns import Fault, pattern, pattern_fault, show
 
 Why = str | None
 
@@ -178,13 +178,13 @@ def _subset_fault(expected: Any) -> Fault:
 
 
 def _jsonschema(expected: Any, got: Any, options: Mapping[str, Any]) -> Why:
-    from evaluators.golden.schemas import violation
+    from evaluators.comparison.schemas import violation
 
     return violation(expected, got)
 
 
 def _jsonschema_fault(expected: Any) -> Fault:
-    from evaluators.golden.schemas import schema_fault
+    from evaluators.comparison.schemas import schema_fault
 
     return schema_fault(expected)
 

@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import referencing
 
-from evaluators.golden.patterns import Fault, pattern, pattern_fault
+from evaluators.comparison.patterns import Fault, pattern, pattern_fault
 
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 _REFUSED = ("patternProperties", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$id", "$anchor", "$schema")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluators.golden.schemas import schema_fault, violation
+from evaluators.comparison.schemas import schema_fault, violation
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 TREE = {

@@ -1,0 +1,119 @@
+"""Compressed models beside the one they were made from: what was lost, and what was saved.
+
+- name: small
+  kind: compression
+  model: [int8, int4, sparse]
+  baseline: base
+  cases: ../golden/lenet5/digits.jsonl
+  compare: {label: exact}
+  claim: {margin: 0.02, bytes: 0.3, kl: 0.05}
+
+Both models are asked every case. `margin` claims that the compressed one meets its cases no less often, give or take;
+the other claims speak of its size, and of how far its probabilities stray on the baseline's own answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from evaluators.comparison import SCHEMA as COMPARE
+from evaluators.comparison import comparison_faults, comparison_of
+from evaluators.compression.claims import SCHEMA as CLAIM
+from evaluators.compression.claims import claim_faults, judge_claims, said_of
+from evaluators.compression.size import FOOTPRINT, discrepancies
+from harness.contract import Case, Check, Difference, Measuring, Objection, Outcome, Verdict
+
+SCHEMA = {
+    "properties": {
+        "baseline": {"type": "string", "description": "the name of the model that the others are held against"},
+        "compare": COMPARE,
+        "claim": CLAIM,
+    },
+    "required": ["model", "baseline", "cases", "claim"],
+}
+ROLES = ("baseline",)
+PANEL = "panel.html"
+OVERVIEW = "overview.html"
+QUIET = False
+
+
+def faults(check: Check) -> Iterator[Objection]:
+    yield from comparison_faults(check)
+    yield from claim_faults(check)
+    if check.model == check.others["baseline"]:
+        yield Objection(
+            ("baseline",),
+            "baseline",
+            "a model is no smaller than itself",
+            "name the model that the other was made from",
+        )
+    for index, case in enumerate(check.cases):
+        if case.id == FOOTPRINT:
+            what = f"`{FOOTPRINT}` is what a compression check calls its look at the weights"
+            yield Objection(("cases", index), "case-id", what, "rename the case")
+
+
+def expand(check: Check) -> Iterable[Case]:
+    return (*check.cases, Case(id=FOOTPRINT, at=check.at, asks=False))
+
+
+def gated(check: Check) -> bool:
+    return True
+
+
+def measure(check: Check, case: Case, bench: Measuring) -> Outcome:
+    if not case.asks:
+        return _weighed(case, {"model": _size(bench.facts()), "baseline": _size(bench.facts("baseline"))})
+    answer, baseline = bench.answer(case), bench.answer(case, "baseline")
+    strays = _divergence(bench.weigh(case, "baseline", on="baseline"), bench.weigh(case, on="baseline"))
+    return _graded(check, case, {"model": answer, "baseline": baseline, "kl": strays}, bench.keep(comparison_of, check))
+
+
+def regrade(check: Check, case: Case, outcome: Outcome) -> Outcome:
+    if not case.asks:
+        return _weighed(case, said_of(outcome))
+    return _graded(check, case, said_of(outcome), comparison_of(check))
+
+
+def judge(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
+    return judge_claims(check, outcomes)
+
+
+def _graded(check: Check, case: Case, answer: dict[str, Any], comparison: Any) -> Outcome:
+    differences = comparison.differences(case.expect, answer["model"])
+    was_met = not comparison.differences(case.expect, answer["baseline"])
+    reason = ("" if was_met else "the baseline misses it too") if differences else "" if was_met else "gained"
+    if differences and was_met:
+        reason = "lost: the baseline meets it"
+    word: Any = "missed" if differences else "met"
+    answer = {**answer, "baseline_met": was_met}
+    return Outcome(case=case.id, outcome=word, answer=answer, differences=differences, reason=reason)
+
+
+def _weighed(case: Case, answer: dict[str, Any]) -> Outcome:
+    """Met where the stored bytes are those that the bits and the groups make."""
+    found = [
+        Difference(at=side, mode="formula", why=why)
+        for side in ("model", "baseline")
+        for why in discrepancies(answer[side].get("weights"))
+    ]
+    return Outcome(case=case.id, outcome="missed" if found else "met", answer=answer, differences=found)
+
+
+def _size(facts: Any) -> dict[str, Any]:
+    return {key: facts[key] for key in ("weights", "made", "device", "blas", "numerics", "dtype") if key in facts}
+
+
+def _divergence(expected: Any, got: Any) -> float | None:
+    """The mean, over the places of an answer, of what Kullback and Leibler measure, in nats."""
+    if expected is None or got is None or not len(expected):
+        return None
+    import numpy
+
+    if expected.shape != got.shape:
+        raise ValueError(f"the models choose among other things: {expected.shape} and {got.shape}")
+    p, q = numpy.asarray(expected, numpy.float64), numpy.asarray(got, numpy.float64)
+    likely = numpy.exp(p)
+    terms = numpy.where(likely > 0, likely * (p - numpy.where(likely > 0, q, p)), 0.0)
+    return max(0.0, float(terms.sum(axis=-1).mean()))
