@@ -41,6 +41,7 @@ check: lint types imports test
 
 bench: setup
 	@$(BIN)/python benchmarks/overhead.py
+	@$(BIN)/python benchmarks/batching.py
 
 clean:
 	rm -rf .venv runs

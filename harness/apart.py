@@ -26,6 +26,7 @@ TRIES = 2
 
 class Request(msgspec.Struct, frozen=True):
     root: str
+    trusted: bool
     plan: str
     check: int
     batch: int
@@ -171,11 +172,11 @@ def main() -> None:
         out.flush()
 
     from harness.bench import Bench
-    from harness.store import Shelf
+    from harness.shelf import Shelf
 
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     plan = msgspec.json.decode(Path(request.plan).read_bytes(), type=Plan)
-    bench = Bench(plan, Shelf(Path(request.root), lambda text: None), _Telling(tell))
+    bench = Bench(plan, Shelf(Path(request.root), lambda text: None, trusted=request.trusted), _Telling(tell))
     bench.measure(request.check, request.batch, request.positions, _Sending(tell), alone=request.alone)
     for setting in bench.settings.values():
         tell(setting)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -17,8 +17,7 @@ from harness import provenance, rooms
 from harness.board import IDLE, OPENING, TOGETHER, Board, overtime
 from harness.codec import digest_of, plain
 from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
-
-NUMERICS = "strict"
+from harness.shelf import open_model
 
 _ANY = (Exception, SystemExit)
 """What a model may raise and be survived; TimedOut and an interrupt pass."""
@@ -38,6 +37,7 @@ class _Opened(NamedTuple):
 class Bench:
     def __init__(self, plan: Plan, site: Site, board: Board | None = None) -> None:
         os.environ.setdefault("MLX_ENABLE_TF32", "0")
+        self.numerics = _numerics(plan.numerics)
         self.plan = plan
         self.site = site
         self.board = board or Board()
@@ -61,12 +61,15 @@ class Bench:
             for position in positions:
                 case = check.cases[position]
                 self.board.show(index, position)
-                desk.position, desk.shared = position, 0.0
+                desk.take_up(position)
                 begin = time.perf_counter()
                 outcome = _outcome(room, check, case, desk)
+                own = time.perf_counter() - begin - desk.shared
                 outcome.case = case.id
                 outcome.check = check.id
-                outcome.seconds = round(time.perf_counter() - begin - desk.shared + desk.share, 6)
+                outcome.seconds = round(own + desk.share(), 6)
+                if check.others:
+                    outcome.spent = {role: round(seconds, 6) for role, seconds in desk.spent().items()}
                 outcome.by = desk.setting()
                 into.append(outcome)
         self.board.show(-1, IDLE)
@@ -84,23 +87,43 @@ class Bench:
     def _open(self, key: str) -> _Opened | str:
         declared = self.plan.models[key]
         try:
-            model = rooms.source(declared.how).open(declared.options, self.site)
+            model = open_model(declared, self.site)
             facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
         except _ANY as error:
             return f"the model `{declared.name}` can't be opened: {explain(error)}"
         return _Opened(model, self.setting_of(key, facts))
 
     def setting_of(self, model: str, facts: dict[str, Any]) -> Setting:
-        facts = {**facts, "numerics": NUMERICS, **provenance.backend(), **provenance.machine()}
+        facts = {**facts, **provenance.backend(), **self.numerics, **provenance.machine()}
         setting = Setting(id=digest_of([model, facts])[7:19], model=model, facts=facts)
         self.settings[setting.id] = setting
         return setting
+
+    def filled(self, questions: list[Question], batch: int) -> list[Question]:
+        """With a fast BLAS a batch's size tells in its answers: a short one is filled up with its last question."""
+        short = batch - len(questions) if self.numerics["numerics"] == "fast" else 0
+        return questions + questions[-1:] * short
 
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
         made = self._kept.get((build, check.id), self)
         if made is self:
             made = self._kept[build, check.id] = build(check)
         return made  # type: ignore[no-any-return]
+
+
+class _Sitting:
+    """One model of a check, while a batch of it is measured."""
+
+    def __init__(self, opened: _Opened) -> None:
+        self.model = opened.model
+        self.setting = opened.setting
+        self.answers: dict[str, Any] | None = None
+        """The whole batch's, where it was answered in one go."""
+        self.share = 0.0
+        """Each case's share of what was spent for the whole batch."""
+        self.spent = 0.0
+        """Seconds spent on the current case alone."""
+        self.weighed: dict[str, dict[str, Any]] = {}
 
 
 class _Desk:
@@ -112,60 +135,106 @@ class _Desk:
         self.bench = bench
         self.index = index
         self.check = check
-        self.first = batch * check.batch
+        cases = check.cases[batch * check.batch : (batch + 1) * check.batch]
+        self.asked = [case for case in cases if case.asks]
         self.alone = alone
         self.position = IDLE
         self.shared = 0.0
-        """Seconds of the current case that were spent for the whole batch."""
-        self.share = 0.0
-        """Each case's share of what was spent for the whole batch."""
-        self._answers: list[Any] | None = None
-        self._model: Model | None = None
+        """Seconds of the current case that were spent for the whole batch, or on opening a model."""
+        self._sittings: dict[str, _Sitting] = {}
 
-    def _open(self) -> Model:
-        """The check's model; the time that opening it takes is no case's."""
-        begin = time.perf_counter()
-        self.limit(0)
-        self._model = self.bench.opened(self.check.model, self.index).model
-        self.bench.board.show(self.index, self.position)
-        self.limit(self.check.timeout)
-        self.shared += time.perf_counter() - begin
-        return self._model
+    def take_up(self, position: int) -> None:
+        self.position, self.shared = position, 0.0
+        for sitting in self._sittings.values():
+            sitting.spent = 0.0
 
-    def answer(self, case: Case) -> Any:
-        model = self._model or self._open()
-        if model.together and not self.alone and self._answers is None:
-            self._answer_whole(model)
-        if self._answers is not None:
-            given = self._answers[self.position - self.first]
+    def share(self) -> float:
+        """The current case's share of what was spent for the batch."""
+        return sum(sitting.share for sitting in self._sittings.values())
+
+    def spent(self) -> dict[str, float]:
+        """The current case's seconds by role: its own, and its share of what was spent for the batch."""
+        return {role or "model": each.spent + each.share for role, each in self._sittings.items()}
+
+    def _sit(self, role: str) -> _Sitting:
+        """The model of that role; the time that opening it takes is no case's."""
+        known = self._sittings.get(role)
+        if known is None:
+            begin = time.perf_counter()
+            self.limit(0)
+            key = self.check.others[role] if role else self.check.model
+            known = self._sittings[role] = _Sitting(self.bench.opened(key, self.index))
+            self.bench.board.show(self.index, self.position)
+            self.limit(self.check.timeout)
+            self.shared += time.perf_counter() - begin
+        return known
+
+    def answer(self, case: Case, role: str = "") -> Any:
+        sitting = self._sit(role)
+        if sitting.model.together and not self.alone and sitting.answers is None:
+            self._answer_whole(sitting)
+        if sitting.answers is not None and not self.alone:
+            given = sitting.answers[case.id]
         else:
+            begin = time.perf_counter()
             _seed(self.check.id, case.id)
-            given = _only(model.answer([_question(case)]))
+            given = _only(sitting.model.answer([_question(case)]))
+            sitting.spent += time.perf_counter() - begin
         if isinstance(given, BaseException):
             raise given
         return plain(given)
 
-    def _answer_whole(self, model: Model) -> None:
+    def _answer_whole(self, sitting: _Sitting) -> None:
         """Have the whole batch answered; where that raises or takes too long, each case is asked alone instead."""
-        cases = self.check.cases[self.first : self.first + self.check.batch]
-        questions = [_question(case) for case in cases]
-        _seed(self.check.id, str(self.first))
+        questions = self.bench.filled([_question(case) for case in self.asked], self.check.batch)
+        _seed(self.check.id, self.asked[0].id)
+
+        def ask() -> Sequence[Any] | None:
+            answers = list(sitting.model.answer(questions))
+            return answers if len(answers) == len(questions) else None
+
+        answers, spent = self._for_all(ask)
+        self.alone = answers is None
+        if answers is not None:
+            sitting.answers = dict(zip((case.id for case in self.asked), answers, strict=False))
+            sitting.share = spent / len(self.asked)
+
+    def _for_all(self, act: Callable[[], Sequence[Any] | None]) -> tuple[Sequence[Any] | None, float]:
+        """Do something for the whole batch, in the time of all its cases; None where it fails."""
         begin = time.perf_counter()
         self.bench.board.show(self.index, TOGETHER)
+        done: Sequence[Any] | None = None
         try:
-            self.limit(self.check.timeout * len(cases))
-            answers = list(model.answer(questions))
+            self.limit(self.check.timeout * len(self.asked))
+            done = act()
             self.limit(0)
         except (TimedOut, *_ANY):
-            self.alone = True
-        else:
-            self.alone = len(answers) != len(questions)
-            self._answers = None if self.alone else answers
+            pass
         spent = time.perf_counter() - begin
         self.shared += spent
-        self.share = 0.0 if self.alone else spent / len(cases)
         self.bench.board.show(self.index, self.position)
         self.limit(self.check.timeout)
+        return done, spent
+
+    def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
+        """The choices' probabilities on another's answer, for the whole batch in one go where it was answered so."""
+        sitting, spoken = self._sit(role), self._sit(on)
+        weigh = getattr(sitting.model, "weigh", None)
+        if weigh is None:
+            return None
+        known = sitting.weighed.get(on)
+        if known is None and spoken.answers is not None and not self.alone:
+            pairs = [(c, said) for c in self.asked if not isinstance(said := spoken.answers[c.id], BaseException)]
+            done, _ = self._for_all(lambda: list(weigh([_question(c) for c, _ in pairs], [said for _, said in pairs])))
+            if done is not None:
+                known = dict(zip((c.id for c, _ in pairs), done, strict=True))
+        sitting.weighed[on] = known or {}
+        if case.id not in sitting.weighed[on]:
+            sitting.weighed[on][case.id] = _only(weigh([_question(case)], [self.answer(case, on)]))
+        return sitting.weighed[on][case.id]
+
+    def facts(self, role: str = "") -> Mapping[str, Any]:
+        return self._sit(role).setting.facts
 
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
         return self.bench.keep(build, check)
@@ -173,6 +242,16 @@ class _Desk:
     def setting(self) -> str:
         opened = self.bench._opened.get(self.check.model)
         return opened.setting.id if isinstance(opened, _Opened) else ""
+
+
+def _numerics(asked: str) -> dict[str, Any]:
+    """What this process computes with, put in place before any model is opened."""
+    if asked == "strict" and "LD_PRELOAD" not in os.environ:
+        return {"numerics": "strict"}
+    from harness import numerics
+
+    why = numerics.put_in_front() if asked == "fast" else None
+    return {**numerics.facts(), **({"numerics_why": why} if why else {})}
 
 
 def _outcome(room: Evaluator, check: Check, case: Case, desk: _Desk) -> Outcome:

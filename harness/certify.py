@@ -75,7 +75,7 @@ def _flaw(verdict: Verdict, outcomes: Sequence[Outcome]) -> str | None:
     """Why a room's verdict is not to be believed, whatever the room."""
     if not isinstance(verdict, Verdict) or verdict.verdict not in _WORST:
         return "it is none"
-    numbers = [verdict.estimate, verdict.p, *(verdict.interval or ())]
+    numbers = [verdict.estimate, verdict.p, *(verdict.interval or ()), *verdict.figures.values()]
     if any(number is not None and not math.isfinite(number) for number in numbers):
         return "its figures are not finite"
     if verdict.interval is not None and verdict.interval[0] > verdict.interval[1]:
@@ -110,11 +110,11 @@ def certify(
         run=_run(plan, record, results),
         checks=tuple(results),
         criteria=criteria,
-        blockers=tuple(_blocker(result) for result in results if result.verdict in ("fail", "error")),
+        blockers=tuple(_blocker(plan, result) for result in results if result.verdict in ("fail", "error")),
         recommendations=tuple(dict.fromkeys(_recommendations(results))),
         score=round(100 * passed / len(criteria), 1) if criteria else 0.0,
         expires=_expires(plan, record) if status == "certified" else None,
-        notes=(*plan.notes, *(remark.text for remark in record.remarks)),
+        notes=(*plan.notes, *_numerics(plan, record), *(remark.text for remark in record.remarks)),
         provenance=_provenance(plan, record, digests),
     )
 
@@ -203,9 +203,14 @@ def _run(plan: Plan, record: Record, results: Sequence[CheckResult]) -> RunFacts
     )
 
 
-def _blocker(result: CheckResult) -> Blocker:
+def _blocker(plan: Plan, result: CheckResult) -> Blocker:
+    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
+    numerics = " --numerics fast" * asked
     return Blocker(
-        check=result.id, reason=result.reason, at=result.at, reproduce=f"hallmark run {shlex.quote(result.id)}"
+        check=result.id,
+        reason=result.reason,
+        at=result.at,
+        reproduce=f"hallmark run {shlex.quote(result.id)}{numerics}",
     )
 
 
@@ -233,6 +238,14 @@ def _other_files(plan: Plan, record: Record) -> list[str]:
     return [f"{name} was another when it was measured" for name, found in read if plan.files.get(name) != found]
 
 
+def _numerics(plan: Plan, record: Record) -> list[str]:
+    """What a reviewer must know of numerics: the fast ones are told, and so is where they were asked for in vain."""
+    if plan.numerics == "strict":
+        return []
+    whys = sorted({str(s.facts["numerics_why"]) for s in record.settings.values() if "numerics_why" in s.facts})
+    return whys or ["numerics are fast: answers may differ from the installed backend's in their last digits"]
+
+
 def _digests(record: Record) -> dict[str, list[str]]:
     """The digests that each model answered under: one, unless it changed."""
     found: dict[str, set[str]] = {}
@@ -247,7 +260,7 @@ def _provenance(plan: Plan, record: Record, digests: Mapping[str, str]) -> dict[
         "record": dict(digests),
         "files": plan.files,
         "models": {
-            key: {"how": model.how, "recipe": model.recipe, "digests": found.get(key, [])}
+            key: {"how": model.made(), "recipe": model.recipe, "digests": found.get(key, [])}
             for key, model in plan.models.items()
         },
         "settings": [

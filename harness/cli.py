@@ -6,9 +6,9 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
     from harness.contract import Declared, Plan
-    from harness.store import Shelf
+    from harness.shelf import Shelf
 
 USAGE = 4
 NOTHING = 5
@@ -86,6 +86,10 @@ def _parser() -> argparse.ArgumentParser:
             metavar="PATH",
             help="spec files, or folders of them (default: specs)",
         )
+        made.add_argument("--numerics", choices=["strict", "fast"], help=argparse.SUPPRESS)
+        made.add_argument(
+            "--allow-python", action="store_true", help="let code run that a spec or a model's folder names"
+        )
 
     run = verb("run", lambda given: _run([]), "Measure, judge and certify: pytest over the specs, on all cores.")
     run.usage = "hallmark run [PATH ...] [-n N] [any option of pytest]"
@@ -102,9 +106,11 @@ def _parser() -> argparse.ArgumentParser:
         )
     init = verb("init", _init, "Start a project: a spec and its cases, ready to run.")
     init.add_argument("folder", metavar="DIR")
-    models = verb("models", _models, "List the models that specs declare, or build them.")
-    models.add_argument("what", choices=["list", "build"])
+    models = verb("models", _models, "List the models that specs declare, build them, or look into them.")
+    models.add_argument("what", choices=["list", "build", "inspect"])
     paths(models)
+    models.add_argument("--model", metavar="NAME", help="this model alone")
+    models.add_argument("--json", action="store_true", help="inspect: as JSON")
     schema = verb("schema", _schema, "Print the JSON Schema of specs, for editors.")
     schema.add_argument("name", nargs="?", choices=["spec", "case", "outcome", "certificate"], default="spec")
     schema.add_argument("--write", action="store_true", help="write all of them to harness/schema in this checkout")
@@ -117,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
 _VALUED = re.compile(
     r"-[nkmpcoWr]|--(?:numprocesses|dist|maxfail|tb|durations|deselect|ignore|ignore-glob|junitxml|junit-xml|rootdir"
-    r"|basetemp|color|hallmark-runs|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
+    r"|basetemp|color|hallmark-runs|numerics|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
 )
 """Options of pytest after which a word is a value; after any other it is a path."""
 
@@ -126,9 +132,9 @@ def _run(words: list[str]) -> int:
     """pytest, given the paths and whatever else the user wrote; all its cores, unless told."""
     import pytest
 
+    from harness.shelf import Shelf
     from harness.spec.memory import read_plan
     from harness.spec.places import find_root, find_specs
-    from harness.store import Shelf
 
     places = [at for at, word in enumerate(words) if _is_path(words, at)]
     paths = [words[at] for at in places] or ["specs"]
@@ -136,7 +142,10 @@ def _run(words: list[str]) -> int:
     root = find_root(Path.cwd())
     files = [path.partition("::")[0] for path in paths]
     strange = sorted(set(_specs(files)) - set(find_specs(map(Path, files))))
-    read_plan(strange, Shelf(root, lambda text: None))  # what does not start as a spec has its faults told
+    trusted = "--allow-python" in words or _allowed(root)
+    read_plan(
+        strange, Shelf(root, lambda text: None, trusted=trusted)
+    )  # what does not start as a spec has its faults told
     if "no:xdist" not in words:
         rest += [] if any(word.startswith(("-n", "--numprocesses")) for word in rest) else ["-n", "auto"]
         rest += [] if any(word.startswith("--dist") for word in rest) else ["--dist", "load"]
@@ -180,12 +189,28 @@ def _specs(paths: list[str]) -> list[Path]:
 
 
 def _read(given: argparse.Namespace) -> tuple[Plan, Shelf]:
+    from harness.shelf import Shelf
     from harness.spec.memory import read_plan
     from harness.spec.places import find_root
-    from harness.store import Shelf
 
-    shelf = Shelf(find_root(Path.cwd()), lambda text: print(text, file=sys.stderr, flush=True))
-    return read_plan(_specs(given.paths), shelf), shelf
+    root = find_root(Path.cwd())
+    trusted = given.allow_python or _allowed(root)
+    shelf = Shelf(root, lambda text: print(text, file=sys.stderr, flush=True), trusted=trusted)
+    return read_plan(_specs(given.paths), shelf, given.numerics), shelf
+
+
+def _allowed(root: Path) -> bool:
+    """Whether the project's pytest configuration says `hallmark_allow_python`."""
+    from harness.spec.places import ROOT_MARKS
+
+    files = [root / name for name in ROOT_MARKS if (root / name).is_file()]
+    if not any(b"hallmark_allow_python" in file.read_bytes() for file in files):
+        return False
+    from _pytest.config.findpaths import load_config_dict_from_file
+
+    found = next((read for file in files if (read := load_config_dict_from_file(file)) is not None), {})
+    value = found.get("hallmark_allow_python", False)
+    return str(getattr(value, "value", value)).lower() in ("1", "yes", "true", "on")
 
 
 def _validate(given: argparse.Namespace) -> int:
@@ -200,7 +225,7 @@ def _validate(given: argparse.Namespace) -> int:
 
 
 def _show_plan(given: argparse.Namespace) -> int:
-    from harness import rooms
+    from harness.shelf import is_built
 
     plan, shelf = _read(given)
     last = _last_times(shelf.root)
@@ -208,13 +233,12 @@ def _show_plan(given: argparse.Namespace) -> int:
         print(f"{spec.path}  {spec.name}{f': {spec.about}' if spec.about else ''}")
         models = {key: m for key, m in plan.models.items() if key.startswith(f"{spec.path}::")}
         for model in models.values():
-            kept = rooms.optional(rooms.source(model.how), "kept", model.options, shelf)
-            print(f"  model  {model.name:<24} {model.how:<10} {_KEPT[kept]}")
+            print(f"  model  {model.name:<24} {model.made():<16} {_KEPT[is_built(model, shelf)]}")
         for check in plan.checks:
             if check.id.startswith(f"{spec.path}::"):
                 took = f", {last[check.id]:.3g} s last time" if check.id in last else ""
                 batches = f" in {_count(check.batches(), 'batch', 'batches')}"
-                print(f"  check  {check.name:<24} {check.kind:<10} {_count(len(check.cases), 'case')}{batches}{took}")
+                print(f"  check  {check.name:<24} {check.kind:<16} {_count(len(check.cases), 'case')}{batches}{took}")
     print(f"{_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}")
     for note in plan.notes:
         print(f"note: {note}")
@@ -354,34 +378,71 @@ def _in_a_project(folder: Path) -> bool:
 
 
 def _models(given: argparse.Namespace) -> int:
-    from harness import rooms
+    from harness.shelf import is_built
 
     plan, shelf = _read(given)
+    chosen = {key: model for key, model in plan.models.items() if given.model in (None, model.name)}
+    if not chosen and plan.models:
+        from harness.spec.faults import meant
+
+        raise Mistake(
+            f"there is no model `{given.model}`; {meant(given.model, [m.name for m in plan.models.values()])}"
+        )
+    if given.what == "inspect":
+        return _inspect(chosen, shelf, as_json=given.json)
     done: set[str] = set()
-    for key, model in plan.models.items():
-        kept = rooms.optional(rooms.source(model.how), "kept", model.options, shelf)
+    failed = 0
+    for key, model in chosen.items():
         if given.what == "list":
-            print(f"{key:<40} {model.how:<10} {_KEPT[kept]:<18} {model.recipe[:19]}")
+            print(f"{key:<40} {model.made():<24} {_KEPT[is_built(model, shelf)]:<18} {model.recipe[:19]}")
         elif model.recipe not in done:
             done.add(model.recipe)
-            _build(key, model, shelf)
-    return 0
+            failed += not _build(key, model, shelf)
+    return int(failed > 0)
 
 
-def _build(key: str, model: Declared, shelf: Shelf) -> None:
-    """Open a model, which builds it if need be."""
-    from harness import rooms
+def _build(key: str, model: Declared, shelf: Shelf) -> bool:
+    """Build what is not built yet of a model; whether that went well."""
     from harness.bench import explain
+    from harness.shelf import folder_of, is_built
 
     os.environ.setdefault("MLX_ENABLE_TF32", "0")
-    if rooms.optional(rooms.source(model.how), "kept", model.options, shelf) is not False:
+    if is_built(model, shelf) is not False:
         print(f"{key}: nothing to build")
-        return
+        return True
     try:
-        opened = rooms.source(model.how).open(model.options, shelf)
+        folder_of(model, shelf)
     except Exception as error:
-        raise Mistake(f"{key} can't be built: {explain(error)}", 1) from None
-    print(f"{key}: built, {opened.digest}")
+        print(f"hallmark: {key} can't be built: {explain(error)}", file=sys.stderr)
+        return False
+    print(f"{key}: built")
+    return True
+
+
+def _inspect(models: Mapping[str, Declared], shelf: Shelf, *, as_json: bool) -> int:
+    """The layers of each model's weights: parameters, bytes, bits a weight, sparsity."""
+    from harness import inspection, rooms
+    from harness.bench import explain
+    from harness.codec import to_pretty_json
+    from harness.shelf import folder_of
+
+    found: dict[str, Any] = {}
+    failed = False
+    for key, model in models.items():
+        inspect = getattr(rooms.source(model.how), "inspect", None)
+        if inspect is None:
+            print(f"{key}: `{model.how}` has no weights here to look into", file=sys.stderr)
+            continue
+        try:
+            found[key] = inspect(folder_of(model, shelf))
+        except Exception as error:
+            failed = True
+            print(f"hallmark: {key} can't be looked into: {explain(error)}", file=sys.stderr)
+    if as_json:
+        sys.stdout.write(to_pretty_json(found).decode())
+    else:
+        print("\n\n".join(inspection.table(key, models[key].made(), layers) for key, layers in found.items()))
+    return int(failed)
 
 
 def _schema(given: argparse.Namespace) -> int:
@@ -401,7 +462,7 @@ def _schema(given: argparse.Namespace) -> int:
 def _doctor(given: argparse.Namespace) -> int:
     import importlib
 
-    from harness import provenance, rooms
+    from harness import numerics, provenance, rooms
 
     os.environ.setdefault("MLX_ENABLE_TF32", "0")
     facts = dict(provenance.machine())
@@ -410,10 +471,16 @@ def _doctor(given: argparse.Namespace) -> int:
         facts |= provenance.backend()
     except Exception as error:
         facts["mlx"] = f"not usable here ({error}); on Linux install mlx-hallmark[mlx], or [cuda12] or [cuda13]"
-    for group, word in ((rooms.EVALUATORS, "kinds"), (rooms.SOURCES, "sources"), (rooms.REPORTS, "reports")):
+    for group, word in ((rooms.EVALUATORS, "kinds"), (rooms.SOURCES, "sources"), (rooms.VARIANTS, "variants"), (rooms.REPORTS, "reports")):
         facts[word] = rooms.names(group)
     for name, fact in facts.items():
         print(f"{name:<14} {', '.join(map(str, fact)) if isinstance(fact, list) else fact}")
+    print("multiplication, 256 rows by 1024 x 1024 in float32, one thread; `--numerics fast` takes the first fast one:")
+    for speed in numerics.speeds():
+        rate = f"{speed.gflops:7.1f} GFLOP/s" if speed.gflops is not None else "      - "
+        print(f"  {speed.name:<28} {rate}  {speed.detail}")
+    if not numerics.lanes():
+        print("  no fast BLAS is to be had here: `numerics: fast` computes as strict does, and says so")
     return 0
 
 

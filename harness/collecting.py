@@ -15,7 +15,7 @@ from harness.bench import Bench
 from harness.board import Board
 from harness.contract import Outcome
 from harness.items import DESK, Desk, SpecNode, UnitItem, pytest_id
-from harness.store import Shelf
+from harness.shelf import Shelf
 
 
 class Collecting:
@@ -58,7 +58,7 @@ class Measuring:
     @property
     def bench(self) -> Bench:
         if self._bench is None:
-            self._bench = Bench(self.desk.plan, Shelf(self.config.rootpath, speaker(self.config)), Board(self._board))
+            self._bench = Bench(self.desk.plan, shelf(self.config, speaker(self.config)), Board(self._board))
         return self._bench
 
     def measure(self, item: UnitItem, into: list[Outcome]) -> float:
@@ -66,6 +66,11 @@ class Measuring:
         started = time.time()
         self.bench.measure(item.unit.check, item.unit.batch, item.unit.positions, into)
         return started
+
+
+def shelf(config: pytest.Config, say: Callable[[str], None] = lambda text: None) -> Shelf:
+    trusted = config.option.allow_python or config.getini("hallmark_allow_python")
+    return Shelf(config.rootpath, say, trusted=bool(trusted))
 
 
 def speaker(config: pytest.Config) -> Callable[[str], None]:

@@ -19,6 +19,8 @@ LANGUAGE = 1
 Word = Literal["met", "missed", "error", "skipped"]
 Ruling = Literal["pass", "fail", "inconclusive", "error", "unsupported"]
 Status = Literal["certified", "blocked", "inconclusive", "incomplete"]
+Numerics = Literal["strict", "fast"]
+"""The backend as installed, bit-exact; or a fast BLAS in front of it, with tolerances."""
 
 EXIT: Mapping[Status, int] = {"certified": 0, "blocked": 1, "incomplete": 2, "inconclusive": 6}
 """The exit status that each certificate status means; 3 internal error, 4 spec or usage fault, 5 nothing selected."""
@@ -47,18 +49,36 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cluster: str = ""
     at: str = ""
     """Where it was written: file:line."""
+    asks: bool = True
+    """False where the room looks at the model itself, and there is nothing to answer."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One thing done to a model: a variant, and its options."""
+
+    what: str
+    options: Any
+    recipe: str
+    """Digest of everything that decides the weights it leads to: all that went before, too."""
 
 
 class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A model as a spec declares it."""
+    """A model as a spec declares it: a source, and the steps that were taken from there."""
 
     name: str
     how: str
     """The source that opens it."""
     options: dict[str, Any]
+    steps: tuple[Step, ...] = ()
+    base: str = ""
+    """The name of the model that it was made `from:`."""
     recipe: str
     """Digest of everything that decides what the model will be, known before it is opened."""
     at: str
+
+    def made(self) -> str:
+        """How it came to be, in a few words."""
+        return " + ".join([self.how, *(step.what for step in self.steps)])
 
 
 class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,6 +93,8 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: str = ""
     model: str = ""
     """The key of its model in the plan, empty where a kind needs none."""
+    others: dict[str, str] = {}
+    """The keys of the models beside it, by their role in the kind."""
     options: dict[str, Any] = {}
     cases: tuple[Case, ...] = ()
     batch: int = 1
@@ -99,6 +121,7 @@ class SpecFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str
     name: str
     about: str = ""
+    numerics: Numerics | None = None
     expires: float | None = None
     """Seconds for which a certificate holds."""
 
@@ -108,6 +131,7 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     hallmark: str
     language: int = LANGUAGE
+    numerics: Numerics = "strict"
     specs: tuple[SpecFile, ...] = ()
     files: dict[str, str] = {}
     """Digest of every file that the plan was read from, by path."""
@@ -153,6 +177,8 @@ class Outcome(Struct, kw_only=True, omit_defaults=True, tag_field="is", tag="out
     differences: list[Difference] = []
     reason: str = ""
     seconds: float = 0.0
+    spent: dict[str, float] = {}
+    """Where several models answer: the seconds of each, by role."""
     by: str = ""
     """The setting it was measured in."""
 
@@ -181,6 +207,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     needed_n: int | None = None
     """When inconclusive: how many cases would decide it, if things go on as they went."""
     advice: str = ""
+    figures: dict[str, float] = {}
+    """What else a reviewer wants to see, by name; nothing here decides."""
 
 
 class Tally(Struct, frozen=True):
@@ -211,6 +239,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     needed_n: int | None
     reason: str
     advice: str
+    figures: dict[str, float]
     at: str
     seconds: float
 
@@ -273,9 +302,11 @@ class Refused(Exception):
 
 
 class Site(Protocol):
-    """What the engine lends to a model source: where things are, and a cache that builds a thing once."""
+    """What the engine lends to sources and variants: where things are, and a cache that builds a thing once."""
 
     root: Path
+    trusted: bool
+    """Whether the user allowed code to run that a spec or a model's folder names."""
 
     def say(self, text: str) -> None:
         """Tell the person who waits."""
@@ -286,9 +317,16 @@ class Site(Protocol):
     def build_once(self, key: str, build: Callable[[Path], None]) -> Path:
         """The folder built under this key, built now if need be; one process builds, the others wait."""
 
+    def weights(self, declared: Mapping[str, Any]) -> Path:
+        """The folder of another model of the spec: what stands in options where a schema says `format: model`."""
+
 
 class Model(Protocol):
-    """An opened model."""
+    """An opened model.
+
+    Optional: `weigh(questions, answers)`, for each question an array of places by choices: the natural logarithm of the
+    probability of every choice at each place of the answer given with it, which may be another model's.
+    """
 
     digest: str
     """Digest of what answers: the bytes of the weights, of the file replayed, ..."""
@@ -311,6 +349,10 @@ class Source(Protocol):
     Optional names: `faults(options, site)` objects to a declaration at plan time, `remarks(options, site, ids)`
     tells what a reviewer should know, `kept(options, site)` says whether it needs building, `recipe(options,
     site)` returns what decides the model, its options unless told.
+
+    A source of weights, from which variants can be made, has `folder(options, site)`, the folder of weights;
+    `open_folder(folder, options, site)`, which opens such a folder, made by a variant too; `inspect(folder)`, its
+    layers; and `SERVING`, the keys that decide how it answers rather than what it is.
     """
 
     SCHEMA: Mapping[str, Any]
@@ -320,11 +362,33 @@ class Source(Protocol):
     def open(self, options: Mapping[str, Any], site: Site) -> Model: ...
 
 
-class Measuring(Protocol):
-    """The bench, as an evaluator sees it."""
+class Variant(Protocol):
+    """A room of models/variants: something done to a model's weights.
 
-    def answer(self, case: Case) -> Any:
-        """The answer of the check's model to this case: plain data, computed in the plan's batch."""
+    Optional names: `faults(options)` objects at plan time; `learned(options, site)` gives the inputs that it is fitted
+    on, which no check may ask.
+    """
+
+    SCHEMA: Mapping[str, Any]
+    """Schema of the one key that it adds to a model's declaration, its own name."""
+    VERSION: int
+    """Raised whenever the same recipe no longer gives the same weights."""
+
+    def make(self, base: Path, folder: Path, options: Any, site: Site) -> None:
+        """Write a whole folder of weights, made from the one at `base`."""
+
+
+class Measuring(Protocol):
+    """The bench, as an evaluator sees it. A role names one of the models beside the check's own, which is ``."""
+
+    def answer(self, case: Case, role: str = "") -> Any:
+        """The answer of a model of the check to this case: plain data, computed in the plan's batch."""
+
+    def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
+        """The array of a model's `weigh` for this case, on the answer of role `on`; None where it has none."""
+
+    def facts(self, role: str = "") -> Mapping[str, Any]:
+        """What the provenance says of a model and of where it runs."""
 
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
         """`build(check)`, once a worker."""
@@ -334,7 +398,9 @@ class Evaluator(Protocol):
     """A room of evaluators: a kind of check.
 
     Optional names: `faults(check)` yields objections at plan time; `regrade(check, case, outcome)` grades a recorded
-    answer again, for `hallmark verify`; `gated(check)` is True where a missed case leaves the say to the verdict.
+    answer again, for `hallmark verify`; `gated(check)` is True where a missed case leaves the say to the verdict;
+    `ROLES` are the keys of a check, besides `model`, that name a model; `OVERVIEW` is the name of a fragment of the
+    HTML report that tells of all checks of the kind together.
     """
 
     SCHEMA: Mapping[str, Any]
@@ -365,6 +431,9 @@ class Pages(Protocol):
 
     def panel(self, kind: str) -> str:
         """The source of that kind's fragment of the HTML report."""
+
+    def overview(self, kind: str) -> str | None:
+        """The source of the fragment that tells of all its checks together."""
 
 
 class Report(Protocol):

@@ -16,7 +16,7 @@ from _pytest.junitxml import xml_key
 
 from harness import rooms
 from harness.board import read_board
-from harness.collecting import Collecting, Measuring
+from harness.collecting import Collecting, Measuring, shelf
 from harness.conductor import CannotWrite, Conductor
 from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
@@ -53,7 +53,7 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
         raise pytest.UsageError("hallmark_runs names no folder")
     runs = config.rootpath / named
     try:
-        rooms.load_all({check.kind for check in plan.checks}, {model.how for model in plan.models.values()})
+        rooms.load_all({check.kind for check in plan.checks}, plan.models.values())
         conductor = Conductor(plan, config.rootpath, Path(os.path.abspath(runs)))
     except (CannotWrite, rooms.NoSuchRoom) as error:
         raise pytest.UsageError(str(error)) from None
@@ -190,7 +190,8 @@ class Controller(Collecting):
         left = [p for p in unit.positions if check.cases[p].id not in known]
         started = time.time()
         plan = str(self.conductor.folder / "plan.json")
-        request = Request(str(self.config.rootpath), plan, unit.check, unit.batch, left)
+        trusted = shelf(self.config).trusted
+        request = Request(str(self.config.rootpath), trusted, plan, unit.check, unit.batch, left)
         measured = measure_apart(request, check, deaths)
         return Packet(unit.check, [*outcomes, *measured.outcomes], list(measured.settings.values()), started)
 

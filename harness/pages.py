@@ -53,6 +53,9 @@ class Run:
     def panel(self, kind: str) -> str:
         return rooms.panel(kind)
 
+    def overview(self, kind: str) -> str | None:
+        return rooms.overview(kind)
+
 
 def read_run(folder: Path) -> Run:
     try:

@@ -20,6 +20,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--hallmark-runs", metavar="DIR", help="where run folders go (default: runs, below the project's root)"
     )
+    group.addoption(
+        "--numerics",
+        choices=["strict", "fast"],
+        help="strict: the backend as installed, bit-exact; fast: a fast BLAS in front of it (default: as specs say)",
+    )
+    group.addoption(
+        "--allow-python",
+        action="store_true",
+        help="let code run that a spec or a model's folder names: `python:` models, `model_file` of a model's config",
+    )
+    parser.addini("hallmark_allow_python", "as --allow-python", type="bool", default=False)
     parser.addini("hallmark_runs", "where run folders go, below the project's root", default="runs")
 
 
@@ -93,13 +104,13 @@ def _refuse_what_workers_would(config: pytest.Config) -> None:
 
 
 def _plan(config: pytest.Config, specs: list[Path]) -> Plan:
+    from harness.collecting import shelf
     from harness.rooms import NoSuchRoom
     from harness.spec.faults import SpecFaults
     from harness.spec.memory import read_plan
-    from harness.store import Shelf
 
     try:
-        return read_plan(specs, Shelf(config.rootpath, lambda text: None))
+        return read_plan(specs, shelf(config), config.option.numerics)
     except NoSuchRoom as error:
         raise pytest.UsageError(str(error)) from None
     except SpecFaults as faults:

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from harness.contract import Check, Evaluator, Objection, Report, Source
+from harness.contract import Check, Declared, Evaluator, Objection, Report, Source, Variant
 from harness.provenance import installed
 
 EVALUATORS = "hallmark.evaluators"
 SOURCES = "hallmark.sources"
+VARIANTS = "hallmark.variants"
 REPORTS = "hallmark.reports"
 
 
@@ -57,16 +58,22 @@ def source(how: str) -> Source:
     return cast(Source, _room(SOURCES, how))
 
 
+def variant(what: str) -> Variant:
+    return cast(Variant, _room(VARIANTS, what))
+
+
 def report(format: str) -> Report:
     return cast(Report, _room(REPORTS, format))
 
 
-def load_all(kinds: Iterable[str], hows: Iterable[str]) -> None:
+def load_all(kinds: Iterable[str], models: Iterable[Declared]) -> None:
     """Load what a run will need, so that what can't be loaded is told before anything is measured."""
     for kind in kinds:
         evaluator(kind)
-    for how in hows:
-        source(how)
+    for model in models:
+        source(model.how)
+        for step in model.steps:
+            variant(step.what)
     for name in names(REPORTS):
         report(name)
 
@@ -86,11 +93,26 @@ def gated(check: Check) -> bool:
     return bool(optional(evaluator(check.kind), "gated", check, default=False))
 
 
+def roles(kind: str) -> tuple[str, ...]:
+    """The keys of a check of this kind, besides `model`, that name a model."""
+    return tuple(getattr(evaluator(kind), "ROLES", ()))
+
+
 def panel(kind: str) -> str:
     """The source of a kind's fragment of the HTML report."""
-    room = _room(EVALUATORS, kind)
-    assert room.__file__ is not None
-    return (Path(room.__file__).parent / evaluator(kind).PANEL).read_text("utf-8")
+    return _beside(kind, evaluator(kind).PANEL)
+
+
+def overview(kind: str) -> str | None:
+    """The source of the fragment that tells of all checks of a kind together, where it has one."""
+    name = getattr(evaluator(kind), "OVERVIEW", None)
+    return None if name is None else _beside(kind, name)
+
+
+def _beside(kind: str, name: str) -> str:
+    file = _room(EVALUATORS, kind).__file__
+    assert file is not None
+    return (Path(file).parent / name).read_text("utf-8")
 
 
 def fingerprint() -> str:

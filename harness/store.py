@@ -47,33 +47,27 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hallmark"
 
 
-class Shelf:
-    """What a model source is lent: the project's root, a voice, and a cache of built folders by content."""
+def built_folder(key: str) -> Path:
+    """Where what is built under a key is kept."""
+    return cache_folder() / "models" / key
 
-    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
-        self.root = root
-        self.say = say
 
-    def kept(self, key: str) -> Path | None:
-        folder = cache_folder() / "models" / key
-        return folder if folder.is_dir() else None
-
-    def build_once(self, key: str, build: Callable[[Path], None]) -> Path:
-        """One process builds under a lock, in a folder beside, which takes its name only when it is complete."""
-        folder = cache_folder() / "models" / key
-        if folder.is_dir():
-            return folder
-        import filelock
-
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{folder}.lock"):
-            if not folder.is_dir():
-                for left in folder.parent.glob(f".{key}.*"):  # by a build that was killed: we hold the lock
-                    shutil.rmtree(left, ignore_errors=True)
-                draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}."))
-                try:
-                    build(draft)
-                    os.replace(draft, folder)
-                finally:
-                    shutil.rmtree(draft, ignore_errors=True)
+def build_once(key: str, build: Callable[[Path], None]) -> Path:
+    """The folder of that key: one process builds it under a lock, in a folder beside, which then takes its name."""
+    folder = built_folder(key)
+    if folder.is_dir():
         return folder
+    import filelock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            for left in folder.parent.glob(f".{key}.*"):  # by a build that was killed: we hold the lock
+                shutil.rmtree(left, ignore_errors=True)
+            draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}."))
+            try:
+                build(draft)
+                os.replace(draft, folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    return folder

@@ -51,6 +51,10 @@ TOP: Mapping[str, Any] = {
         "hallmark": {"const": LANGUAGE, "description": f"the language version, {LANGUAGE}"},
         "name": _NAME,
         "about": {"type": "string"},
+        "numerics": {
+            "enum": ["strict", "fast"],
+            "description": "`strict` (the backend as installed, bit-exact) or `fast` (a fast BLAS in front of it)",
+        },
         "include": {
             "type": "array",
             "items": {"type": "string"},
@@ -148,9 +152,29 @@ def model_schema(how: str) -> dict[str, Any]:
     }
 
 
+def made_schema(how: str | None, what: str | None) -> dict[str, Any]:
+    """A model that is made `from:` another, whose source is `how`; of any source where that is not known."""
+    sources = [how] if how else rooms.names(rooms.SOURCES)
+    serving = [(rooms.source(each), key) for each in sources for key in getattr(rooms.source(each), "SERVING", ())]
+    part = rooms.variant(what).SCHEMA["properties"] if what else {}
+    return {
+        "type": "object",
+        "properties": {
+            "from": {"type": "string", "description": "the name of another model"},
+            **part,
+            **{key: room.SCHEMA["properties"][key] for room, key in serving},
+            "batch": BATCH,
+        },
+        "required": ["from", *part],
+        "additionalProperties": False,
+    }
+
+
 def spec_schema() -> dict[str, Any]:
     """The whole language, for editors and for people: what `hallmark schema` writes."""
-    kinds, hows = rooms.names(rooms.EVALUATORS), rooms.names(rooms.SOURCES)
+    kinds, hows, whats = rooms.names(rooms.EVALUATORS), rooms.names(rooms.SOURCES), rooms.names(rooms.VARIANTS)
+    models = {f"model_{how}": model_schema(how) for how in hows}
+    models |= {f"variant_{what}": made_schema(None, what) for what in whats} | {"model_again": made_schema(None, None)}
     properties = dict(TOP["properties"])
     properties["defaults"] = {
         "type": "object",
@@ -167,7 +191,7 @@ def spec_schema() -> dict[str, Any]:
     }
     properties["models"] = {
         **properties["models"],
-        "additionalProperties": {"type": "object", "oneOf": [{"$ref": f"#/$defs/model_{how}"} for how in hows]},
+        "additionalProperties": {"type": "object", "oneOf": [{"$ref": f"#/$defs/{name}"} for name in models]},
     }
     properties["checks"] = {
         "type": "array",
@@ -191,7 +215,7 @@ def spec_schema() -> dict[str, Any]:
         "properties": properties,
         "$defs": {
             **{f"check_{kind}": _open(check_schema(kind)) for kind in kinds},
-            **{f"model_{how}": model_schema(how) for how in hows},
+            **models,
         },
     }
 

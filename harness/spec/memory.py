@@ -11,7 +11,7 @@ import msgspec
 
 from harness import __version__, rooms
 from harness.codec import digest
-from harness.contract import LANGUAGE, Plan, Site
+from harness.contract import LANGUAGE, Numerics, Plan, Site
 from harness.spec.faults import SpecFaults
 from harness.spec.part import Part, digest_of_env, join
 from harness.spec.places import read_file
@@ -23,8 +23,8 @@ _SEAL = len(digest(b""))
 """A kept plan starts with its seal: a byte that was lost or changed on the disk never reaches a certificate."""
 
 
-def read_plan(paths: list[Path], site: Site) -> Plan:
-    """The plan of these specs, or the faults of all of them at once."""
+def read_plan(paths: list[Path], site: Site, numerics: Numerics | None = None) -> Plan:
+    """The plan of these specs, or the faults of all of them at once; `numerics` outranks what they say of it."""
     parts: list[Part] = []
     faults = []
     for path in paths:
@@ -34,7 +34,7 @@ def read_plan(paths: list[Path], site: Site) -> Plan:
             faults += stop.faults
     if faults:
         raise SpecFaults(faults)
-    return join(parts)
+    return join(parts, numerics)
 
 
 def _planned(path: Path, site: Site) -> Part:
@@ -45,14 +45,14 @@ def _planned(path: Path, site: Site) -> Part:
         kept = _kept_at(path, site)
         kept.parent.mkdir(parents=True, exist_ok=True)
         data = _encoder.encode(part)
-        write_whole(kept, _seal(data) + data)
+        write_whole(kept, _seal(data, site) + data)
     return part
 
 
 def _remembered(path: Path, site: Site) -> Part | None:
     try:
         data = _kept_at(path, site).read_bytes()
-        if _seal(data[_SEAL:]) != data[:_SEAL]:
+        if _seal(data[_SEAL:], site) != data[:_SEAL]:
             return None
         part = _decoder.decode(data[_SEAL:])
         fresh = all(digest(read_file(site.root / name, name)) == known for name, known in part.files.items())
@@ -68,9 +68,9 @@ def _kept_at(path: Path, site: Site) -> Path:
     return cache_folder() / "plans" / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}.msgpack"
 
 
-def _seal(data: bytes) -> bytes:
+def _seal(data: bytes, site: Site) -> bytes:
     """Of what was planned and of all that plans: another version's plan, or one with a byte changed, has another."""
-    planner = "\n".join([__version__, str(LANGUAGE), _own_code(), rooms.fingerprint()])
+    planner = "\n".join([__version__, str(LANGUAGE), _own_code(), rooms.fingerprint(), str(site.trusted)])
     return digest(planner.encode() + data).encode()
 
 

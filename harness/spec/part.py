@@ -8,7 +8,8 @@ import msgspec
 
 from harness import __version__
 from harness.codec import digest
-from harness.contract import Check, Criterion, Declared, Plan, SpecFile
+from harness.contract import Check, Criterion, Declared, Numerics, Plan, SpecFile
+from harness.spec.faults import Page, Spot, refusal
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +25,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-def join(parts: Iterable[Part]) -> Plan:
+def join(parts: Iterable[Part], numerics: Numerics | None = None) -> Plan:
     files: dict[str, str] = {}
     models: dict[str, Declared] = {}
     every = list({part.spec.path: part for part in parts}.values())
@@ -33,6 +34,7 @@ def join(parts: Iterable[Part]) -> Plan:
         models |= part.models
     return Plan(
         hallmark=__version__,
+        numerics=numerics or _agreed(every),
         specs=tuple(part.spec for part in every),
         files=files,
         models=models,
@@ -40,6 +42,17 @@ def join(parts: Iterable[Part]) -> Plan:
         criteria=tuple(criterion for part in every for criterion in part.criteria),
         notes=tuple(note for part in every for note in part.notes),
     )
+
+
+def _agreed(parts: Iterable[Part]) -> Numerics:
+    """What the specs say of numerics, which has to be one thing: a process holds one BLAS."""
+    said = {part.spec.numerics or "strict": part.spec for part in parts}
+    if len(said) > 1:
+        fast, strict = said["fast"], said["strict"]
+        what = f"the spec asks for fast numerics, and {strict.path} for strict ones: one process can't hold both"
+        instead = "run them apart, or say which with --numerics"
+        raise refusal(Spot(Page(fast.path, ""), 1, 1), "numerics", what, instead)
+    return next(iter(said), "strict")
 
 
 def digest_of_env(value: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.spec.faults import Page, SpecFaults, Spot, meant, refusal
 
-_ROOT_MARKS = (
+ROOT_MARKS = (
     "pyproject.toml",
     "pytest.ini",
     ".pytest.ini",
@@ -32,7 +32,7 @@ def find_root(start: Path) -> Path:
 
 
 def marks_root(folder: Path) -> bool:
-    return any((folder / mark).exists() for mark in _ROOT_MARKS)
+    return any((folder / mark).exists() for mark in ROOT_MARKS)
 
 
 def find_specs(

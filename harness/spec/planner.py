@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from harness import rooms
-from harness.codec import digest_of
-from harness.contract import Check, Criterion, Declared, Site, SpecFile
+from harness.contract import Check, Criterion, Site, SpecFile
 from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases
 from harness.spec.document import Document, merged
 from harness.spec.faults import Fault, SpecFaults, Spot, meant
+from harness.spec.models import Models, learned_among
 from harness.spec.part import Part, digest_of_env
 from harness.spec.places import resolve, shown
 from harness.spec.shape import shape_faults
@@ -40,19 +39,18 @@ class _Planner:
         self.site = site
         self.faults = document.faults
         self.env: dict[str, str] = {}
-        self.models: dict[str, tuple[Declared, int]] = {}
+        self.top = Substitution({}, self.faults, self.env)
+        self.models = Models(document, self.top, site)
         self.files: dict[tuple[str, ...], list[Found]] = {}
         self.checks: dict[str, Check] = {}
 
     def part(self) -> Part:
-        document = self.document
-        top = Substitution({}, self.faults, self.env)
+        document, top = self.document, self.top
         about = top.fill(document.about, document.top, skip=("include", "models", "checks", "defaults", "certificate"))
         self.faults += shape_faults(
             about.get("about", ""), envelope.TOP["properties"]["about"], find(about, ("about",), document.top)
         )
-        for name, declaration in document.models.items():
-            self.model(name, top.fill(declaration, document.models.values_at[name]), document.models.keys_at[name])
+        self.models.read_all()
         self.defaults()
         for raw, spot in zip(document.checks, document.checks.items_at, strict=True):
             for check in self.expanded(raw, spot):
@@ -77,11 +75,12 @@ class _Planner:
                 path=document.name,
                 name=about.get("name", Path(document.name).stem),
                 about=about.get("about", ""),
+                numerics=about.get("numerics"),
                 expires=float(expires[:-1]) * _SECONDS[expires[-1]] if expires else None,
             ),
             files=document.files,
             env={name: digest_of_env(value) for name, value in self.env.items()},
-            models={self.key(name): declared for name, (declared, _) in self.models.items()},
+            models={self.key(name): known.declared for name, known in self.models.known.items()},
             checks=tuple(self.checks.values()),
             criteria=tuple(criteria.values()),
             notes=notes,
@@ -90,74 +89,8 @@ class _Planner:
     def fault(self, spot: Spot, code: str, what: str, instead: str = "") -> None:
         self.faults.append(Fault(spot, code, what, instead))
 
-    @contextmanager
-    def asking(self, spot: Spot, room: str) -> Iterator[None]:
-        """What a room raises while it is asked about a spec is a fault of that spec's line, and no traceback."""
-        try:
-            yield
-        except Exception as error:
-            self.fault(spot, "room", f"`{room}` can't make sense of this: {type(error).__name__}: {error}")
-
     def key(self, model: str) -> str:
         return f"{self.document.name}::{model}"
-
-    # ---------------------------------------------------------------------------------------- models
-
-    def model(self, name: str, declaration: Map, spot: Spot) -> None:
-        hows = rooms.names(rooms.SOURCES)
-        chosen = [key for key in declaration if key in hows]
-        if not chosen:
-            odd = next((key for key in declaration if meant(key, hows).startswith("did")), None)
-            instead = meant(odd, hows) if odd else f"name one of {', '.join(f'`{how}`' for how in hows)}"
-            self.fault(
-                declaration.keys_at[odd] if odd else spot, "source", f"the model `{name}` has no source", instead
-            )
-            return
-        if len(chosen) > 1:
-            words = " or ".join(f"`{how}`" for how in chosen)
-            self.fault(
-                declaration.keys_at[chosen[1]],
-                "source",
-                f"the model `{name}` has {len(chosen)} sources",
-                f"keep {words}",
-            )
-            return
-        how = chosen[0]
-        schema = envelope.model_schema(how)
-        shape = shape_faults(declaration, schema, declaration.spot)
-        self.faults += shape
-        if shape:
-            return
-        before = len(self.faults)
-        options = self.with_files({k: bare(v) for k, v in declaration.items()}, declaration, schema)
-        room = rooms.source(how)
-        batch = options.pop("batch", room.BATCH)
-        recipe: Any = None
-        with self.asking(spot, how):
-            for said in rooms.optional(room, "faults", options, self.site, default=()):
-                self.fault(find(declaration, said.path, declaration.spot), said.code, said.what, said.instead)
-            if len(self.faults) == before:
-                recipe = rooms.optional(room, "recipe", options, self.site, default=options)
-        if len(self.faults) > before:
-            return
-        files = [self.document.files.get(str(value)) for value in options.values()]
-        recipe = digest_of([how, recipe, files])
-        self.models[name] = (Declared(name=name, how=how, options=options, recipe=recipe, at=spot.short), batch)
-
-    def with_files(self, options: dict[str, Any], written: Map, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with each path resolved from the root, and its file among those that the plan stands on."""
-        for key, part in schema["properties"].items():
-            form = part.get("format")
-            if form in ("file", "folder") and key in options:
-                try:
-                    path = resolve(options[key], written.values_at[key], self.site.root, folder=form == "folder")
-                    options[key] = shown(path, self.site.root)
-                    for file in [path] if form == "file" else sorted(path.iterdir()):
-                        if file.is_file():
-                            self.document.load(file, shown(file, self.site.root))
-                except SpecFaults as stop:
-                    self.faults.extend(stop.faults)
-        return options
 
     # ---------------------------------------------------------------------------------------- checks
 
@@ -219,25 +152,33 @@ class _Planner:
                 yield from self.over_models(filled, spot, [_label(v) for v in values])
 
     def over_models(self, check: Map, spot: Spot, labels: list[str]) -> Iterator[Check]:
+        """A check for each of its models, beside the models of its other roles."""
+        kind = check["kind"]
+        others = {
+            role: check[role]
+            for role in rooms.roles(kind)
+            if role in check and self.is_model(check[role], find(check, (role,), spot))
+        }
+        if any(role in check and role not in others for role in rooms.roles(kind)):
+            return
         models = check.get("model", "")
         many = isinstance(models, list)
         for index, model in enumerate(models if many else [models]):
             at = find(check, ("model", index) if many else ("model",), spot)
-            if model and model not in self.models:
-                if model not in self.document.models and not self.document.lacks_fragments:
-                    self.fault(
-                        at,
-                        "unknown-model",
-                        f"there is no model `{model}`",
-                        meant(model, self.document.models) or "declare it under `models:`",
-                    )
-                continue
-            made = self.check(check, spot, model, [model, *labels] if many else labels)
-            if made:
-                yield made
+            if not model or self.is_model(model, at):
+                made = self.check(check, spot, {"": model, **others}, [model, *labels] if many else labels)
+                if made:
+                    yield made
 
-    def check(self, written: Map, spot: Spot, model: str, labels: list[str]) -> Check | None:
-        kind, name = written["kind"], written["name"]
+    def is_model(self, name: str, at: Spot) -> bool:
+        document = self.document
+        if name not in document.models and not document.lacks_fragments:
+            what = meant(name, document.models) or "declare it under `models:`"
+            self.fault(at, "unknown-model", f"there is no model `{name}`", what)
+        return name in self.models.known
+
+    def check(self, written: Map, spot: Spot, models: Mapping[str, str], labels: list[str]) -> Check | None:
+        kind, name, model = written["kind"], written["name"], models[""]
         if labels:
             name += f"[{'-'.join(labels)}]"
         before = len(self.faults)
@@ -249,14 +190,16 @@ class _Planner:
             at=find(written, ("name",), spot).short,
             about=written.get("about", ""),
             model=self.key(model) if model else "",
+            others={role: self.key(other) for role, other in models.items() if role},
             options={key: bare(value) for key, value in written.items() if key not in _OWN},
             cases=tuple(case for case, _ in found),
-            batch=self.models[model][1] if model else 1,
+            batch=self.models.known[model].batch if model else 1,
             timeout=float(written.get("timeout", 300)),
         )
+        self.unlearned(written, spot, [each for each in models.values() if each], draft)
         if len(self.faults) > before:
             return None
-        with self.asking(spot, kind):
+        with self.models.asking(spot, kind):
             for said in rooms.objections(draft):
                 path = said.path
                 case = path[1] if path[:1] == ("cases",) and len(path) > 1 else None
@@ -265,6 +208,14 @@ class _Planner:
             if len(self.faults) == before:
                 draft = msgspec.structs.replace(draft, cases=tuple(rooms.evaluator(kind).expand(draft)))
         return draft if len(self.faults) == before else None
+
+    def unlearned(self, written: Map, spot: Spot, models: Iterable[str], check: Check) -> None:
+        """No model is asked what it learned from: a check that asks it would measure memory."""
+        for model in models:
+            for step, ids in learned_among(self.models.known[model], check.cases):
+                many = f"{len(ids)} of the {len(check.cases)} cases are" if len(ids) > 1 else "a case is"
+                what = f"{many} among what {step} made `{model}` from: `{ids[0]}`" + " first" * (len(ids) > 1)
+                self.fault(find(written, ("cases",), spot), "learned", what, "take them out of one of the two")
 
     def cases(self, written: Map, spot: Spot) -> list[Found]:
         """The cases that a check names; each file and each list is read once."""
@@ -330,11 +281,17 @@ class _Planner:
 
     def notes(self) -> Iterator[str]:
         """What model sources want a reviewer to know, given the cases that each model will be asked."""
-        for name, (declared, _) in self.models.items():
-            ids = {case.id for check in self.checks.values() if check.model == self.key(name) for case in check.cases}
-            with self.asking(self.document.models.keys_at[name], declared.how):
+        for name, known in self.models.known.items():
+            declared, key = known.declared, self.key(name)
+            asked = [check for check in self.checks.values() if key in (check.model, *check.others.values())]
+            ids = {case.id for check in asked for case in check.cases if case.asks}
+            with self.models.asking(self.document.models.keys_at[name], declared.how):
                 room = rooms.source(declared.how)
                 yield from rooms.optional(room, "remarks", declared.options, self.site, ids, default=())
+            for step, inputs in known.learned.items():
+                if inputs and ids:
+                    none = f"none of which is among the {len(ids)} cases that it is asked"
+                    yield f"{name}: {step} learned from {len(inputs)} inputs, {none}"
 
 
 def _label(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,10 @@ def render(pages: Pages) -> str:
     page = _environment().get_template("page.html")
     panels = {check.kind: _environment().from_string(pages.panel(check.kind)) for check in pages.plan.checks}
     checks = list(_checks(pages, panels))
+    kinds = {kind: source for kind in panels if (source := pages.overview(kind)) is not None}
+    overviews = [
+        _overview(source, [item for item in checks if item["check"].kind == kind]) for kind, source in kinds.items()
+    ]
     return page.render(
         anchors={item["check"].id: item["anchor"] for item in checks},
         names={item["check"].id: item["check"].name for item in checks},
@@ -43,6 +48,7 @@ def render(pages: Pages) -> str:
         certificate=pages.certificate,
         settings=pages.settings,
         checks=checks,
+        overviews=overviews,
         style=Markup(style),
         script=Markup(script),
         policy=_POLICY.format(style=_hash(style), script=_hash(script)),
@@ -74,9 +80,10 @@ def _environment() -> jinja2.Environment:
         "plain": inert,
         "number": number,
         "short": short,
+        "big": big,
         "time": time_,
     }
-    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
+    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET, "log10": math.log10}
     return environment
 
 
@@ -94,8 +101,15 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
     order = ("fail", "error", "inconclusive", "unsupported", "pass")
     pairs = list(zip(pages.plan.checks, pages.certificate.checks, strict=True))
     pairs.sort(key=lambda pair: (not pair[1].outcomes.total(), order.index(pair[1].verdict)))
+    order_of = {check.id: at for at, check in enumerate(pages.plan.checks)}
     for number, (check, result) in enumerate(pairs, 1):
-        yield {"anchor": f"check-{number}", **_check(pages, check, result, panels[check.kind])}
+        item = _check(pages, check, result, panels[check.kind])
+        yield {"anchor": f"check-{number}", "order": order_of[check.id], "versus": _versus(check), **item}
+
+
+def _versus(check: Check) -> str:
+    """What checks have in common that hold models against the same ones, over the same number of cases."""
+    return " ".join([*check.others.values(), str(len(check.cases))])
 
 
 def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Template) -> dict[str, Any]:
@@ -113,6 +127,14 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
     }
     module = _environment().get_template("parts.html").module
     return {**parts, "panel": Markup(panel.render(**parts, parts=module))}
+
+
+def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
+    """What a kind tells of all its checks together, in the order of the spec."""
+    items = sorted(items, key=lambda item: item["order"])
+    return Markup(
+        _environment().from_string(source).render(items=items, parts=_environment().get_template("parts.html").module)
+    )
 
 
 def inert(text: Any) -> str:
@@ -142,6 +164,14 @@ def line(given: Any, most: int = 120) -> str:
 
 def number(given: float | None) -> str:
     return "–" if given is None else f"{given:.4f}".rstrip("0").rstrip(".") if abs(given) < 1e6 else f"{given:.4g}"
+
+
+def big(given: float) -> str:
+    """A size, in as few characters as tell it."""
+    for unit, word in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if given >= unit:
+            return f"{given / unit:.3g} {word}"
+    return f"{given:.3g}"
 
 
 def short(given: str) -> str:

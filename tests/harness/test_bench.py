@@ -14,7 +14,7 @@ import pytest
 from harness import rooms
 from harness.bench import Bench
 from harness.contract import Case, Check, Declared, Outcome, Plan, Question
-from harness.store import Shelf
+from harness.shelf import Shelf
 
 
 class Model:
@@ -139,3 +139,92 @@ def test_numpy_is_seeded_where_it_is_loaded(bench: Make) -> None:
     desk, _ = bench(lambda question: float(numpy.random.rand()))
     once, again = measured(desk, 0), measured(desk, 0)
     assert [o.answer for o in once.values()] == [o.answer for o in again.values()]
+
+
+# --------------------------------------------------------------------------------- models beside it
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Bench, dict[str, Model]]]:
+    """A check of a kind that asks two models, and looks at them in a case of its own."""
+
+    def make(*, fails: str = "") -> tuple[Bench, dict[str, Model]]:
+        def act(name: str) -> Callable[[Question], Any]:
+            def answer(question: Question) -> Any:
+                if question.id == fails and name == "base":
+                    raise ValueError("spoilt")
+                return f"{name} {question.id}"
+
+            return answer
+
+        models = {name: Weighing(True, act(name)) for name in ("small", "base")}
+        monkeypatch.setattr(rooms, "source", lambda how: types.SimpleNamespace(open=lambda options, site: models[how]))
+
+        def measure(check: Check, case: Case, bench: Any) -> Outcome:
+            if not case.asks:
+                return Outcome(
+                    case=case.id, outcome="met", answer=[bench.facts()["recipe"], bench.facts("other")["recipe"]]
+                )
+            said = [bench.answer(case), bench.answer(case, "other"), bench.weigh(case, "", on="other")]
+            return Outcome(case=case.id, outcome="met", answer=said)
+
+        monkeypatch.setattr(rooms, "evaluator", lambda kind: types.SimpleNamespace(measure=measure))
+        cases = (*(Case(id=f"c{i}", input=i) for i in range(5)), Case(id="look", asks=False))
+        check = Check(
+            id="a::k::g",
+            name="g",
+            kind="k",
+            at="a:1",
+            model="a::small",
+            others={"other": "a::base"},
+            cases=cases,
+            batch=3,
+        )
+        declared = {
+            f"a::{name}": Declared(name=name, how=name, options={}, recipe=f"of {name}", at="a:1") for name in models
+        }
+        return Bench(Plan(hallmark="0", models=declared, checks=(check,)), Shelf(tmp_path, print)), models
+
+    return make
+
+
+class Weighing(Model):
+    def weigh(self, questions: Sequence[Question], answers: Sequence[Any]) -> list[Any]:
+        self.asked.append([f"{question.id} on {answer}" for question, answer in zip(questions, answers, strict=True)])
+        return [f"weight of {answer}" for answer in answers]
+
+
+def test_each_model_of_a_check_answers_the_whole_batch_once(pair: Any) -> None:
+    desk, models = pair()
+    found = measured(desk, 0, 1)
+    assert found["c4"].answer == ["small c4", "base c4", "weight of base c4"]
+    assert models["base"].asked == [["c0", "c1", "c2"], ["c3", "c4"]]  # the case that asks nothing is not asked
+    assert models["small"].asked == [
+        ["c0", "c1", "c2"],
+        ["c0 on base c0", "c1 on base c1", "c2 on base c2"],
+        ["c3", "c4"],
+        ["c3 on base c3", "c4 on base c4"],
+    ]
+
+
+def test_a_case_that_asks_nothing_sees_what_is_known_of_the_models(pair: Any) -> None:
+    desk, models = pair()
+    found: list[Outcome] = []
+    desk.measure(0, 1, [5], found)
+    assert found[0].answer == ["of small", "of base"]
+    assert not models["small"].asked
+    assert {setting.model for setting in desk.settings.values()} == {"a::small", "a::base"}
+
+
+def test_one_models_failure_is_one_cases_error(pair: Any) -> None:
+    desk, _ = pair(fails="c1")
+    found = measured(desk, 0)
+    assert {case: outcome.outcome for case, outcome in found.items()} == {"c0": "met", "c1": "error", "c2": "met"}
+    assert found["c2"].answer == ["small c2", "base c2", "weight of base c2"]
+
+
+def test_time_is_told_by_model_where_there_are_several(pair: Any) -> None:
+    desk, _ = pair()
+    outcome = measured(desk, 0)["c1"]
+    assert outcome.spent.keys() == {"model", "other"}
+    assert sum(outcome.spent.values()) <= outcome.seconds + 1e-5

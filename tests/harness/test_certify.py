@@ -292,7 +292,7 @@ def test_settings_of_no_model_may_differ() -> None:
 def _result(check: Check, ruling: Ruling) -> CheckResult:
     return CheckResult(
         id=check.id, name=check.name, kind="golden", model=None, verdict=ruling, estimate=1.0, interval=(1.0, 1.0), p=None,
-        method="", n=2, planned=2, outcomes=Tally(met=2), needed_n=None, reason="", advice="", at="", seconds=0.0,
+        method="", n=2, planned=2, outcomes=Tally(met=2), needed_n=None, reason="", advice="", figures={}, at="", seconds=0.0,
     )  # fmt: skip
 
 

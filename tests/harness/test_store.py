@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.store import Shelf, cache_folder, point_at, write_whole
+from harness.shelf import Shelf
+from harness.store import cache_folder, point_at, write_whole
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_threads_that_ask_at_once_build_once(shelf: Shelf) -> None:
 ASK = """
 import sys, time
 from pathlib import Path
-from harness.store import Shelf
+from harness.shelf import Shelf
 
 def build(draft):
     with open(sys.argv[1], "a") as log:

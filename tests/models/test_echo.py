@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.contract import Question
-from harness.store import Shelf
+from harness.shelf import Shelf
 from models.sources import echo
 
 

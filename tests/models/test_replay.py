@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.contract import Question, Refused
-from harness.store import Shelf
+from harness.shelf import Shelf
 from models.sources import replay
 
 JSON = st.recursive(

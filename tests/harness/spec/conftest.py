@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.contract import Case, Check
+from harness.shelf import Shelf
 from harness.spec.faults import Fault, SpecFaults
 from harness.spec.part import Part
 from harness.spec.planner import plan_spec
-from harness.store import Shelf
 
 HEAD = "hallmark: 1\nmodels: {m: {echo: {}}}\n"
 ONE = "[{id: a, input: 1, expect: 1}]"
