@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _environment() -> jinja2.Environment:
         "big": big,
         "time": time_,
     }
-    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET, "log10": math.log10}
+    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET, "log10": math.log10, "ticks": ticks, "steps": steps}
     return environment
 
 
@@ -102,9 +102,17 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
     pairs = list(zip(pages.plan.checks, pages.certificate.checks, strict=True))
     pairs.sort(key=lambda pair: (not pair[1].outcomes.total(), order.index(pair[1].verdict)))
     order_of = {check.id: at for at, check in enumerate(pages.plan.checks)}
+    where = {setting.model: _where(setting.facts) for setting in pages.settings}
     for number, (check, result) in enumerate(pairs, 1):
         item = _check(pages, check, result, panels[check.kind])
-        yield {"anchor": f"check-{number}", "order": order_of[check.id], "versus": _versus(check), **item}
+        yield {"anchor": f"check-{number}", "order": order_of[check.id], "versus": _versus(check), **item, "where": where.get(check.model, "")}
+
+
+def _where(facts: Mapping[str, Any]) -> str:
+    """What something was computed with, in a few words."""
+    named = facts.get("blas_library") or ", ".join(facts.get("blas") or ())
+    words = [facts.get("device"), f"MLX {facts['mlx']}" if facts.get("mlx") else "", named, facts.get("processor")]
+    return ", ".join([*map(str, filter(None, words)), f"{facts.get('numerics', 'strict')} numerics"])
 
 
 def _versus(check: Check) -> str:
@@ -164,6 +172,21 @@ def line(given: Any, most: int = 120) -> str:
 
 def number(given: float | None) -> str:
     return "–" if given is None else f"{given:.4f}".rstrip("0").rstrip(".") if abs(given) < 1e6 else f"{given:.4g}"
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two, four to nine of them."""
+    power = 10 ** math.floor(math.log10((high - low) / 4))
+    step = next(n * power for n in (1, 2, 5, 10) if (high - low) / (n * power) < 9)
+    return [round(at * step, 10) for at in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]
+
+
+def steps(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic scale."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [n * 10.0**power for power in powers for n in (1, 2, 5)]
+    within = [each for each in found if low <= each <= high]
+    return within if len(within) <= 9 else [each for each in within if math.log10(each) % 1 < 1e-9]
 
 
 def big(given: float) -> str:
