@@ -471,8 +471,8 @@ def _doctor(given: argparse.Namespace) -> int:
         facts |= provenance.backend()
     except Exception as error:
         facts["mlx"] = f"not usable here ({error}); on Linux install mlx-hallmark[mlx], or [cuda12] or [cuda13]"
-    for group, word in ((rooms.EVALUATORS, "kinds"), (rooms.SOURCES, "sources"), (rooms.VARIANTS, "variants"), (rooms.REPORTS, "reports")):
-        facts[word] = rooms.names(group)
+    groups = {"kinds": rooms.EVALUATORS, "sources": rooms.SOURCES, "variants": rooms.VARIANTS, "reports": rooms.REPORTS}
+    facts |= {word: rooms.names(group) for word, group in groups.items()}
     for name, fact in facts.items():
         print(f"{name:<14} {', '.join(map(str, fact)) if isinstance(fact, list) else fact}")
     print("multiplication, 256 rows by 1024 x 1024 in float32, one thread; `--numerics fast` takes the first fast one:")

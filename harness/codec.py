@@ -83,3 +83,23 @@ def digest_of(value: Any) -> str:
 def digest_of_file(path: Path) -> str:
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def plain_question(input: Any) -> Any:
+    """One spelling for what asks the same: a prompt and a chat of one question are the text itself."""
+    if not isinstance(input, dict):
+        return input
+    if input.keys() == {"prompt"}:
+        return input["prompt"]
+    messages = input.get("messages")
+    if isinstance(messages, list) and input.keys() == {"messages"}:
+        said = [message for message in messages if isinstance(message, dict) and message.get("role") != "system"]
+        if len(said) == 1 and said[0].get("role") == "user":
+            return said[0].get("content")
+    return input
+
+
+def asked(input: Any) -> str:
+    """The digest of what an input asks, whatever its blanks: for telling whether a model was taught it."""
+    said = plain_question(input)
+    return digest_of(" ".join(said.split()) if isinstance(said, str) else said)

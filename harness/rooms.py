@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from harness.contract import Check, Declared, Evaluator, Objection, Report, Source, Variant
+from harness.contract import Check, Declared, Evaluator, Objection, Report, Site, Source, Variant
 from harness.provenance import installed
 
 EVALUATORS = "hallmark.evaluators"
@@ -86,6 +86,11 @@ def optional(room: object, name: str, *args: Any, default: Any = None) -> Any:
 
 def objections(check: Check) -> list[Objection]:
     return list(optional(evaluator(check.kind), "faults", check, default=()))
+
+
+def recipe(how: str, options: Mapping[str, Any], site: Site) -> Any:
+    """What decides the model that a source opens: its options, unless it says otherwise."""
+    return optional(source(how), "recipe", options, site, default=dict(options))
 
 
 def gated(check: Check) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness import __version__, rooms
-from harness.codec import digest
+from harness.codec import digest, digest_of
 from harness.contract import LANGUAGE, Numerics, Plan, Site
 from harness.spec.faults import SpecFaults
 from harness.spec.part import Part, digest_of_env, join
@@ -59,7 +59,15 @@ def _remembered(path: Path, site: Site) -> Part | None:
     except (OSError, msgspec.MsgspecError, SpecFaults):
         return None
     same = all(digest_of_env(os.environ.get(name, "\0")) == known for name, known in part.env.items())
-    return part if fresh and same else None
+    return part if fresh and same and _same_models(part, site) else None
+
+
+def _same_models(part: Part, site: Site) -> bool:
+    """Whether every source still says the same of what decides its model: weights may change where no spec does."""
+    try:
+        return all(digest_of(rooms.recipe(how, options, site)) == known for how, options, known in part.recipes)
+    except Exception:  # the planner asks again, and tells
+        return False
 
 
 def _kept_at(path: Path, site: Site) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from harness import rooms
-from harness.codec import digest_of
+from harness.codec import asked, digest_of
 from harness.contract import Case, Declared, Site, Step
 from harness.spec import envelope
 from harness.spec.document import Document
@@ -38,6 +38,8 @@ class Models:
         self.site = site
         self.faults = document.faults
         self.known: dict[str, Known] = {}
+        self.recipes: list[tuple[str, dict[str, Any], str]] = []
+        """What each source said decides its model: a plan that is kept holds only while it says so."""
         self._asked: list[str] = []
         """The models that are being read, each for the sake of the one before it."""
         self._read: set[str] = set()
@@ -104,9 +106,10 @@ class Models:
             for said in rooms.optional(room, "faults", options, self.site, default=()):
                 self._fault(find(written, said.path, written.spot), said.code, said.what, said.instead)
             if len(self.faults) == before:
-                recipe = rooms.optional(room, "recipe", weights, self.site, default=weights)
+                recipe = rooms.recipe(how, weights, self.site)
         if len(self.faults) > before:
             return None
+        self.recipes.append((how, weights, digest_of(recipe)))
         recipe = digest_of([how, recipe, digests])
         declared = Declared(name=name, how=how, options=options, recipe=_served(recipe, serving), at=spot.short)
         return Known(declared, batch, recipe, {})
@@ -160,7 +163,11 @@ class Models:
             return None
         what = chosen[0] if chosen else None
         schema = envelope.made_schema(base.declared.how, what)
-        if not self._fits(written, schema):
+        strange = [key for key in written if key not in schema["properties"]]
+        for key in strange:
+            known = [*schema["properties"], *(whats if what is None else ())]
+            self._fault(written.keys_at[key], "unknown-key", f"`{key}` is not a key here", meant(key, known))
+        if strange or not self._fits(written, schema):
             return None
         before = len(self.faults)
         digests: list[str] = []
@@ -204,7 +211,7 @@ class Models:
                 self._fault(find(written, said.path, written.spot), said.code, said.what, said.instead)
             if len(self.faults) == before:
                 inputs = rooms.optional(room, "learned", options[what], self.site, default=())
-                learned[f"`{what}` at {written.keys_at[what].short}"] = frozenset(map(_input, inputs))
+                learned[f"`{what}` at {written.keys_at[what].short}"] = frozenset(map(asked, inputs))
         recipe = digest_of([stands_on, what, room.VERSION, options[what]])
         return Step(what=what, options=options[what], recipe=recipe)
 
@@ -255,16 +262,9 @@ def _served(recipe: str, serving: Mapping[str, Any]) -> str:
     return digest_of([recipe, serving]) if serving else recipe
 
 
-def _input(value: Any) -> str:
-    """An input as it is compared with another: a prompt is the same alone or in a mapping, whatever its blanks."""
-    if isinstance(value, dict) and value.keys() == {"prompt"}:
-        value = value["prompt"]
-    return digest_of(" ".join(value.split()) if isinstance(value, str) else value)
-
-
 def learned_among(known: Known, cases: Iterable[Case]) -> Iterator[tuple[str, list[str]]]:
     """The steps of a model that learned from some of these cases, and which."""
-    asked = {case.id: _input(case.input) for case in cases} if known.learned else {}
+    by_case = {case.id: asked(case.input) for case in cases} if known.learned else {}
     for step, inputs in known.learned.items():
-        if found := [id for id, digest in asked.items() if digest in inputs]:
+        if found := [id for id, digest in by_case.items() if digest in inputs]:
             yield step, found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     """Digests of the environment's values that it was planned with."""
     models: dict[str, Declared]
+    recipes: list[tuple[str, dict[str, Any], str]]
+    """Sources asked for what decides a model: the source, its options, the digest of what it said."""
     checks: tuple[Check, ...]
     criteria: tuple[Criterion, ...]
     notes: tuple[str, ...]

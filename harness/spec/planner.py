@@ -80,6 +80,7 @@ class _Planner:
             ),
             files=document.files,
             env={name: digest_of_env(value) for name, value in self.env.items()},
+            recipes=self.models.recipes,
             models={self.key(name): known.declared for name, known in self.models.known.items()},
             checks=tuple(self.checks.values()),
             criteria=tuple(criteria.values()),

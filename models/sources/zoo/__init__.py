@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from harness.contract import Model, Objection, Refused, Site
+from models.language.options import GENERATE
+from models.language.options import faults as generate_faults
 
 SCHEMA = {
     "properties": {
@@ -30,9 +32,11 @@ SCHEMA = {
             "maximum": 2**32 - 1,
             "description": "the whole number it is built from, 0 unless told",
         },
+        "generate": GENERATE,
     }
 }
 BATCH = 32
+SERVING = ("generate",)
 
 
 class Zooed(Protocol):
@@ -43,7 +47,7 @@ class Zooed(Protocol):
 
     def build(self, folder: Path, seed: int, data: Path | None, site: Site) -> None: ...
 
-    def open(self, folder: Path) -> Model: ...
+    def open(self, folder: Path, options: Mapping[str, Any], site: Site) -> Model: ...
 
 
 @cache
@@ -59,6 +63,7 @@ def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
             f"the zoo has no `{options['zoo']}`",
             f"it has {', '.join(f'`{name}`' for name in sorted(_offered()))}",
         )
+    yield from generate_faults(options.get("generate", {}))
 
 
 def recipe(options: Mapping[str, Any], site: Site) -> list[Any]:
@@ -92,14 +97,33 @@ def kept(options: Mapping[str, Any], site: Site) -> bool:
     return site.kept(_key(options, site)) is not None
 
 
-def open(options: Mapping[str, Any], site: Site) -> Model:
-    if _mlx() is None:
-        raise Refused("MLX is not installed: pip install 'mlx-hallmark[mlx,zoo]'")
-    room = cast(Zooed, _offered()[options["zoo"]].load())
+def folder(options: Mapping[str, Any], site: Site) -> Path:
+    """The built model's folder of weights."""
+    room = _zooed(options)
     seed, data = options.get("seed", 0), site.root / options["data"] if "data" in options else None
 
-    def build(folder: Path) -> None:
+    def build(draft: Path) -> None:
         site.say(f"building {options['zoo']} (seed {seed}), once")
-        room.build(folder, seed, data, site)
+        room.build(draft, seed, data, site)
 
-    return room.open(site.build_once(_key(options, site), build))
+    return site.build_once(_key(options, site), build)
+
+
+def open_folder(folder: Path, options: Mapping[str, Any], site: Site) -> Model:
+    return _zooed(options).open(folder, options, site)
+
+
+def open(options: Mapping[str, Any], site: Site) -> Model:
+    return open_folder(folder(options, site), options, site)
+
+
+def inspect(folder: Path) -> list[dict[str, Any]]:
+    from models import weights
+
+    return [layer._asdict() for layer in weights.layers(folder)]
+
+
+def _zooed(options: Mapping[str, Any]) -> Zooed:
+    if _mlx() is None:
+        raise Refused("MLX is not installed: pip install 'mlx-hallmark[mlx,zoo]'")
+    return cast(Zooed, _offered()[options["zoo"]].load())
