@@ -46,7 +46,6 @@ SCHEMA = {
 BATCH = 16
 
 
-
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
     """What can be said without starting anything."""
     from models.sources.command.words import mistake
