@@ -243,7 +243,7 @@ class Models:
         if form == "folder-or-id":
             if not value.startswith((".", "/", "~")) and not (root / at.page.name).parent.joinpath(value).is_dir():
                 return value
-            return f"./{shown(resolve(value, at, root, folder=True), root)}"
+            return f"./{shown(resolve(value, at, root, folder=True, there=False), root)}"
         path = resolve(value, at, root, folder=form == "folder")
         for file in [path] if form == "file" else sorted(path.iterdir()):
             if file.is_file():

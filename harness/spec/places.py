@@ -109,8 +109,11 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
-    """The file that `raw`, written at `spot`, names: relative to where it is written, regular, and inside the root."""
+def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False, there: bool = True) -> Path:
+    """The file that `raw`, written at `spot`, names: relative to where it is written, regular, and inside the root.
+
+    With `there=False` it need not exist yet.
+    """
 
     def refuse(what: str, instead: str) -> SpecFaults:
         return refusal(spot, "path", what, instead)
@@ -124,6 +127,8 @@ def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False) -> Path:
         real = asked.resolve(strict=True)
         mode = real.stat().st_mode
     except FileNotFoundError:
+        if not there:
+            return asked
         raise refuse(f"there is no file `{raw}`", _near(asked)) from None
     except (OSError, RuntimeError) as error:
         raise refuse(

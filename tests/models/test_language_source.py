@@ -85,33 +85,38 @@ def test_a_model_that_was_never_downloaded_is_told_of_when_it_is_opened(site: Sh
         ({"mlx_lm": ".."}, "`..` is outside the project", "put the model in it, or name one of the hub: org/name"),
         ({"mlx_lm": "/tmp"}, "`/tmp` is outside the project", "put the model in it"),
         ({"mlx_lm": "link"}, "`link` is outside the project", "put the model in it"),
-        ({"mlx_lm": "models/tiny", "revision": "v1"}, "`models/tiny` is a folder, and `revision` belongs to", "drop"),
     ],
 )
-def test_a_folder_that_can_not_be_meant_is_a_fault(
+def test_a_folder_that_can_not_be_had_is_remarked_on_and_refused_when_it_is_opened(
     site: Shelf, options: dict[str, str], what: str, instead: str
 ) -> None:
     (site.root / "link").symlink_to(site.root.parent)
-    (objection,) = mlx_lm.faults(options, site)
-    assert objection.path == ("mlx_lm",)
-    assert objection.what.startswith(what)
-    assert objection.instead.startswith(instead)
+    assert not list(mlx_lm.faults(options, site))
+    (remark,) = mlx_lm.remarks(options, site, set())
+    assert remark.startswith(f"a model can't be opened as it is: {what}")
+    assert f"; {instead}" in remark
     with pytest.raises(Refused, match=r"; "):
         mlx_lm.open(options, site)
     assert mlx_lm.recipe(options, site)
 
 
-def test_what_the_headers_and_the_way_tell_are_faults(site: Shelf) -> None:
+def test_a_folder_has_no_revision(site: Shelf) -> None:
+    (objection,) = mlx_lm.faults({"mlx_lm": "models/tiny", "revision": "v1"}, site)
+    assert objection.path == ("revision",)
+    assert objection.what.startswith("`models/tiny` is a folder, and `revision` belongs to")
+
+
+def test_what_the_way_tells_is_a_fault_and_what_the_headers_tell_a_remark(site: Shelf) -> None:
     config = site.root / "models" / "tiny" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "model_file": "code.py"}))
     options = {"mlx_lm": "models/tiny", "generate": {"top_k": 3}}
-    way, python = mlx_lm.faults(options, site)
+    (way,) = mlx_lm.faults(options, site)
     assert way.path == ("generate", "top_k")
-    assert (python.path, python.instead) == (("mlx_lm",), "give --allow-python if you trust it")
-    (way,) = mlx_lm.faults(options, Shelf(site.root, print, trusted=True))
+    (python,) = mlx_lm.remarks(options, site, set())
+    assert python.endswith("give --allow-python if you trust it")
+    assert not list(mlx_lm.remarks(options, Shelf(site.root, print, trusted=True), set()))
     (site.root / "models" / "tiny" / "model.safetensors").write_bytes(b"\x80\x04K\x01.")
-    (_, pickled) = mlx_lm.faults(options, site)
-    assert "pickle" in pickled.what
+    assert "pickle" in next(mlx_lm.remarks(options, Shelf(site.root, print, trusted=True), set()))
 
 
 def test_the_recipe_follows_the_bytes_and_not_the_way_the_place_or_the_time(

@@ -57,8 +57,6 @@ def _local(options: Mapping[str, Any], site: Site) -> Path | None:
         raise Refused(f"`{named}` is outside the project; put the model in it, or name one of the hub: org/name")
     if not path.is_dir():
         raise Refused(f"there is no folder `{named}`; name one of the project, or a model of the hub: org/name")
-    if "revision" in options:
-        raise Refused(f"`{named}` is a folder, and `revision` belongs to a hub id; drop it")
     return path
 
 
@@ -104,15 +102,20 @@ def inspect(folder: Path) -> list[dict[str, Any]]:
 
 
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
-    """Everything that the headers of a folder's files tell; a hub id is looked up when it is opened."""
     yield from language.faults(options.get("generate", {}))
+    if "revision" in options and (site.root / options["mlx_lm"]).is_dir():
+        what = f"`{options['mlx_lm']}` is a folder, and `revision` belongs to a hub id"
+        yield Objection(("revision",), "weights", what, "drop it")
+
+
+def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[str]:
+    """What is wrong with a folder, as far as the headers of its files tell: it will err its own cases, and no others."""
     try:
         local = _local(options, site)
         if local is not None:
-            folders.check(local, bool(getattr(site, "trusted", False)))
+            folders.check(local, site.trusted)
     except Refused as refused:
-        what, _, instead = str(refused).partition("; ")
-        yield Objection(("mlx_lm",), "weights", what, instead)
+        yield f"a model can't be opened as it is: {refused}"
 
 
 def recipe(options: Mapping[str, Any], site: Site) -> list[Any]:

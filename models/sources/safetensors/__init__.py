@@ -25,18 +25,22 @@ SERVING: tuple[str, ...] = ()
 
 
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
-    """What its header tells before any network is made."""
     from models import families
-    from models.weights.headers import read_header
 
     try:
         families.architecture(options["architecture"])
     except Refused as error:
         yield Objection(("architecture",), "unknown-model", str(error), "name one of those")
+
+
+def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[str]:
+    """What is wrong with the file, as far as its header tells: it will err its own cases, and no others."""
+    from models.weights.headers import read_header
+
     try:
         read_header(site.root / options["safetensors"])
     except Refused as error:
-        yield Objection(("safetensors",), "weights", str(error), "name a file that safetensors wrote")
+        yield f"a model can't be opened as it is: {error}"
 
 
 def open(options: Mapping[str, Any], site: Site) -> Model:

@@ -84,7 +84,10 @@ def test_the_batch_is_the_base_s_unless_told(folder: Folder) -> None:
             "a.yaml:4:19: unknown-key: `prun` is not a key here; did you mean `prune`?",
         ),
         ("a: {from: base, seed: 2}", "a.yaml:4:19: unknown-key: `seed` is not a key here; known here: `batch`"),
-        ("a: {from: base, quantize: {bits: 7}}", "a.yaml:4:36: quantize: affine has no 7 bits; write 2, 3, 4, 5, 6 or 8"),
+        (
+            "a: {from: base, quantize: {bits: 7}}",
+            "a.yaml:4:36: quantize: affine has no 7 bits; write 2, 3, 4, 5, 6 or 8",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_variant_is_told_where_it_is_written(folder: Folder, written: str, said: str) -> None:

@@ -1,0 +1,144 @@
+"""Models as users declare them: built once, looked into, compared, and no worse for their neighbours' mistakes."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project
+
+BARE = "bare: {safetensors: ../w.safetensors, architecture: lenet5}"
+
+
+def blank(path: Path, seed: int = 0) -> None:
+    """A LeNet-5 that has not learned anything."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    from models.zoo import lenet5
+
+    mx.random.seed(seed)
+    network = lenet5.blank({"architecture": "lenet5", "conv": [6, 16], "dense": [120, 84]})
+    mx.save_safetensors(str(path), dict(tree_flatten(network.parameters())))
+
+
+def digits(project: Project, n: int) -> None:
+    """Images that differ, each to be read as nothing at all."""
+    rows = ["........"] * 8
+    cases = [
+        {"id": f"c{i}", "input": {"image": [f"{i % 10:08d}".replace("0", "."), *rows[1:]]}, "expect": {"label": -1}}
+        for i in range(n)
+    ]
+    project.put("golden/c.jsonl", "".join(json.dumps(case) + "\n" for case in cases))
+
+
+def small(project: Project, *models: str, checks: str = "") -> None:
+    pytest.importorskip("mlx.core")
+    blank(project.folder / "w.safetensors")
+    digits(project, 6)
+    listed = "".join(f"  {model}\n" for model in (BARE, *models))
+    first = "  - {name: c, kind: golden, model: bare, cases: ../golden/c.jsonl, compare: {label: exact}, gate: {pass_rate: 0.5}}\n"
+    project.put("specs/a.yaml", f"hallmark: 1\nname: a\nmodels:\n{listed}checks:\n{checks or first}")
+
+
+@pytest.mark.mlx
+def test_two_processes_at_once_build_a_variant_once(project: Project, tmp_path: Path) -> None:
+    small(
+        project,
+        "half: {from: bare, cast: float16}",
+        "both: {from: half, quantize: {bits: 8, group_size: 32, pad: true}}",
+    )
+    command = ("harness.cli", "models", "build", "specs")
+    two = [project.start(*command, HALLMARK_CACHE=str(tmp_path / "cache")) for _ in range(2)]
+    said = [child.communicate(timeout=120) for child in two]
+    assert [child.returncode for child in two] == [0, 0]
+    told = "".join(err for _, err in said)
+    assert told.count("building half: cast") == 1
+    assert told.count("building both: quantize") == 1
+    again = project.hallmark("models", "build", "specs", HALLMARK_CACHE=str(tmp_path / "cache"))
+    assert again.out.count("nothing to build") == 3
+
+
+@pytest.mark.mlx
+def test_a_model_can_be_looked_into(project: Project) -> None:
+    small(project, "int8: {from: bare, quantize: {bits: 8, group_size: 32, pad: true}}")
+    ran = project.hallmark("models", "inspect", "specs", "--model", "int8", "--json")
+    (layers,) = json.loads(ran.out).values()
+    assert [layer["name"] for layer in layers] == ["conv1", "conv2", "dense1", "dense2", "dense3"]
+    assert sum(layer["parameters"] for layer in layers) == 61_706
+    table = project.hallmark("models", "inspect", "specs", "--model", "int8").out
+    assert "PaddedQuantizedLinear  120 x 400" in table
+    assert project.hallmark("models", "inspect", "specs", "--model", "int9").err.endswith("did you mean `int8`?\n")
+
+
+@pytest.mark.mlx
+def test_a_smaller_model_is_certified_beside_its_base_with_what_it_weighs(project: Project) -> None:
+    check = "  - {name: s, kind: compression, model: half, baseline: bare, cases: ../golden/c.jsonl, compare: {label: exact},"
+    claim = " claim: {margin: 0.1, population: suite, bytes: 0.5, kl: 0.001}}\n"
+    small(project, "half: {from: bare, cast: float16}", checks=check + claim)
+    ran = project.pytest("specs", "-n", "2")
+    assert ran.status == 0, ran.out
+    (result,) = ran.certificate.checks
+    assert result.figures["bytes"] == 123_412
+    assert result.figures["baseline_bytes"] == 246_824
+    assert (result.figures["lost"], result.figures["gained"]) == (0, 0)
+    assert 0 < result.figures["kl"] < 0.001
+    assert {model["how"] for model in ran.certificate.provenance["models"].values()} == {
+        "safetensors",
+        "safetensors + cast",
+    }
+    assert project.hallmark("verify").status == 0
+    html = (ran.run / "report.html").read_text("utf-8")
+    assert "bare and what was made of it" in html
+
+
+@pytest.mark.mlx
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("bad: {from: bare, quantize: {bits: 4, group_size: 64}}", "which groups of 64 do not divide"),
+        ("bad: {from: bare, quantize: {bits: 4, group_size: 32, pad: true, layers: {dens9: {bits: 8}}}}", "dens9"),
+        ("bad: {mlx_lm: ../nowhere}", "there is no folder"),
+        ("bad: {mlx_lm: org/nowhere}", "is not in the local cache"),
+        ("bad: {safetensors: ../torn.safetensors, architecture: lenet5}", "torn.safetensors"),
+        ("bad: {safetensors: ../pickled.safetensors, architecture: lenet5}", "pickle"),
+        ("bad: {http: {url: 'http://127.0.0.1:9/v1', model: m, timeout: 2, retries: 0}}", "127.0.0.1:9"),
+        ("bad: {command: [no-such-program]}", "no-such-program"),
+    ],
+)
+def test_a_model_that_can_not_be_opened_costs_its_own_cases_alone(project: Project, model: str, why: str) -> None:
+    checks = "".join(
+        f"  - {{name: {name}, kind: golden, model: {name}, cases: ../golden/c.jsonl, compare: {{label: exact}}, gate: {{pass_rate: 0.5}}}}\n"
+        for name in ("bare", "bad")
+    )
+    small(project, model, checks=checks)
+    project.put("torn.safetensors", (project.folder / "w.safetensors").read_bytes()[:1000])
+    project.put("pickled.safetensors", pickle.dumps({"a": [1]}))
+    ran = project.pytest("specs", "-n0", "--tb=short")
+    assert ran.status == 1, ran.out + ran.err
+    good = [outcome for key, outcome in ran.outcomes.items() if "::bare::" in key]
+    bad = [outcome for key, outcome in ran.outcomes.items() if "::bad::" in key]
+    assert {outcome["outcome"] for outcome in good} == {"missed"}
+    assert {outcome["outcome"] for outcome in bad} == {"error"}
+    assert all(why in outcome["reason"] and "\n" not in outcome["reason"] for outcome in bad), bad[0]["reason"]
+    assert "Traceback" not in ran.out + ran.err
+
+
+@pytest.mark.mlx
+def test_fast_numerics_are_told_on_the_certificate(project: Project) -> None:
+    from harness import numerics
+
+    if not numerics.lanes():
+        pytest.skip("no fast BLAS here")
+    small(project)
+    ran = project.pytest("specs", "-n0", "--numerics", "fast")
+    (setting,) = ran.certificate.provenance["settings"]
+    assert setting["numerics"] == "fast"
+    assert setting["blas_threads"] == "1"
+    assert "openblas" in setting["blas_library"]
+    assert any("numerics are fast" in note for note in ran.certificate.notes)
+    (blocker,) = ran.certificate.blockers
+    assert blocker.reproduce.endswith("--numerics fast")
