@@ -17,7 +17,7 @@ from harness import provenance, rooms
 from harness.board import IDLE, OPENING, TOGETHER, Board, overtime
 from harness.codec import digest_of, plain
 from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
-from harness.shelf import open_model
+from harness.shelf import explain, open_model
 
 _ANY = (Exception, SystemExit)
 """What a model may raise and be survived; TimedOut and an interrupt pass."""
@@ -283,18 +283,6 @@ def _only(answers: Any) -> Any:
 
 def _error(case: Case, reason: str) -> Outcome:
     return Outcome(case=case.id, outcome="error", reason=reason)
-
-
-def explain(error: BaseException) -> str:
-    """An exception in one line, with the place it was raised."""
-    said = str(error).encode("utf-8", "replace").decode().strip().split("\n")[0][:500]
-    if isinstance(error, Refused):
-        return said
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
-    return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
 
 
 def _question(case: Case) -> Question:

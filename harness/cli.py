@@ -403,8 +403,7 @@ def _models(given: argparse.Namespace) -> int:
 
 def _build(key: str, model: Declared, shelf: Shelf) -> bool:
     """Build what is not built yet of a model; whether that went well."""
-    from harness.bench import explain
-    from harness.shelf import folder_of, is_built
+    from harness.shelf import explain, folder_of, is_built
 
     os.environ.setdefault("MLX_ENABLE_TF32", "0")
     if is_built(model, shelf) is not False:
@@ -422,9 +421,8 @@ def _build(key: str, model: Declared, shelf: Shelf) -> bool:
 def _inspect(models: Mapping[str, Declared], shelf: Shelf, *, as_json: bool) -> int:
     """The layers of each model's weights: parameters, bytes, bits a weight, sparsity."""
     from harness import inspection, rooms
-    from harness.bench import explain
     from harness.codec import to_pretty_json
-    from harness.shelf import folder_of
+    from harness.shelf import explain, folder_of
 
     found: dict[str, Any] = {}
     failed = False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ class Shelf:
 
 def open_model(declared: Declared, site: Site) -> Model:
     """The model, opened; what is not built yet is built."""
+    _build_strictly(declared, site)
     room: Any = rooms.source(declared.how)
     if not declared.steps:
         return room.open(declared.options, site)  # type: ignore[no-any-return]
@@ -42,6 +46,7 @@ def open_model(declared: Declared, site: Site) -> Model:
 
 def folder_of(declared: Declared, site: Site) -> Path:
     """The folder of weights that a declaration leads to; a step whose result is kept asks for nothing before it."""
+    _build_strictly(declared, site)
     if not declared.steps:
         room: Any = rooms.source(declared.how)
         if not hasattr(room, "folder"):
@@ -59,6 +64,35 @@ def folder_of(declared: Declared, site: Site) -> Path:
     return site.build_once(_key(declared), build)
 
 
+_START = "import sys; sys.path[:] = sys.argv[1].split(__import__('os').pathsep); import harness.shelf as s; s.main()"
+
+
+def _build_strictly(declared: Declared, site: Site) -> None:
+    """A fast process has what is lacking built by a strict one: what is kept must not depend on who asked for it."""
+    numerics = sys.modules.get("harness.numerics")
+    if numerics is None or numerics.active() != "fast" or is_built(declared, site) is not False:
+        return
+    request = msgspec.json.encode([declared, str(site.root), site.trusted])
+    command = [sys.executable, "-P", "-c", _START, os.pathsep.join(sys.path)]
+    ran = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=False)
+    if ran.returncode:
+        raise Refused(ran.stdout.decode("utf-8", "replace").strip() or f"its build ended with status {ran.returncode}")
+
+
+def main() -> None:
+    """Build the model that standard input declares; on standard output, why it can't be built."""
+    declared, root, trusted = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[Declared, str, bool])
+    os.environ.setdefault("MLX_ENABLE_TF32", "0")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+    os.dup2(2, 1)
+    shelf = Shelf(Path(root), lambda text: print(text, file=sys.stderr, flush=True), trusted=trusted)
+    try:
+        folder_of(declared, shelf)
+    except Exception as error:
+        print(explain(error), file=out, flush=True)
+        sys.exit(1)
+
+
 def is_built(declared: Declared, site: Site) -> bool | None:
     """Whether there is nothing left to build of it; None where there never is."""
     if declared.steps:
@@ -74,3 +108,15 @@ def _key(declared: Declared) -> str:
 
 def _options(options: Any) -> str:
     return msgspec.json.encode(options).decode() if options else ""
+
+
+def explain(error: BaseException) -> str:
+    """An exception in one line, with the place it was raised."""
+    said = str(error).encode("utf-8", "replace").decode().strip().split("\n")[0][:500]
+    if isinstance(error, Refused):
+        return said
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"

@@ -11,6 +11,7 @@ import msgspec
 from harness import rooms
 from harness.codec import asked, digest_of
 from harness.contract import Case, Declared, Site, Step
+from harness.provenance import installed
 from harness.spec import envelope
 from harness.spec.document import Document
 from harness.spec.faults import Fault, SpecFaults, Spot, listed, meant
@@ -212,7 +213,7 @@ class Models:
             if len(self.faults) == before:
                 inputs = rooms.optional(room, "learned", options[what], self.site, default=())
                 learned[f"`{what}` at {written.keys_at[what].short}"] = frozenset(map(asked, inputs))
-        recipe = digest_of([stands_on, what, room.VERSION, options[what]])
+        recipe = digest_of([stands_on, what, room.VERSION, options[what], installed("mlx")])
         return Step(what=what, options=options[what], recipe=recipe)
 
     # -------------------------------------------------------------------------------------- files

@@ -12,8 +12,8 @@ import pytest
 
 from harness.codec import digest_of_file, plain
 from harness.contract import Model, Question, Refused
+from harness.shelf import Shelf
 from harness.statistics.proportion import clopper_pearson
-from harness.store import Shelf
 from models.sources import zoo
 
 pytestmark = pytest.mark.mlx
@@ -65,7 +65,11 @@ def test_a_model_opened_again_has_the_same_digest_and_answers(model: Model) -> N
     again = zoo.open({"zoo": "lenet5"}, Shelf(ROOT, print))
     assert again.digest == model.digest
     assert _answers(again, _questions(CASES[:3])) == _answers(model, _questions(CASES[:3]))
-    assert model.facts()["parameters"] == 61_706
+    facts = model.facts()
+    assert facts["weights"]["parameters"] == 61_706
+    assert facts["weights"]["bits_per_weight"] == 32
+    assert facts["dtype"] == "float32"
+    assert facts["made"][0]["train"] == {"zoo": "lenet5", "seed": 0}
 
 
 @pytest.mark.parametrize(
@@ -103,6 +107,31 @@ def test_an_unreadable_image_is_refused_and_the_others_keep_their_bits(model: Mo
 def test_a_batch_of_nothing_readable_is_refused_one_by_one(model: Model) -> None:
     answers = _answers(model, [Question(str(i), None) for i in range(3)])
     assert [type(answer) for answer in answers] == [Refused] * 3
+
+
+def test_the_first_seed_keeps_its_bits() -> None:
+    pytest.importorskip("mlx.core")
+    pytest.importorskip("sklearn")
+    folder = zoo.folder({"zoo": "lenet5"}, Shelf(ROOT, print))
+    assert digest_of_file(folder / "weights.safetensors").startswith("sha256:d8926e84")
+
+
+def test_it_weighs_all_ten_digits_whatever_was_answered(model: Model) -> None:
+    questions = _questions(CASES[:8])
+    answers = _answers(model, questions)
+    weighed = model.weigh(questions, [None] * 8)  # type: ignore[attr-defined]
+    for answer, logs in zip(answers, weighed, strict=True):
+        assert (logs.shape, logs.dtype) == ((1, 10), np.float32)
+        assert int(logs.argmax()) == answer["label"]
+        assert np.exp(logs).max() == pytest.approx(answer["p"], rel=1e-5)
+        assert np.exp(logs).sum() == pytest.approx(1, rel=1e-5)
+    (refused,) = model.weigh([Question("a", None)], [None])  # type: ignore[attr-defined]
+    assert isinstance(refused, Refused)
+
+
+def test_it_generates_nothing() -> None:
+    with pytest.raises(Refused, match="generates nothing"):
+        zoo.open({"zoo": "lenet5", "generate": {"max_tokens": 3}}, Shelf(ROOT, print))
 
 
 def test_words_and_levels_are_two_spellings_of_one_image(model: Model) -> None:
@@ -215,13 +244,113 @@ def test_other_data_another_seed_or_none_make_another_recipe(small: Path) -> Non
     [((31, 28, 28), [0] * 31), ((64, 8, 8), [0] * 64), ((64, 28, 28), [0] * 63 + [10]), ((0, 28, 28), [])],
 )
 def test_data_that_is_not_enough_digits_is_refused(small: Path, images: tuple[int, ...], labels: list[int]) -> None:
+    from models.zoo import lenet5
     from models.zoo.lenet5 import idx, training
 
     idx.write(small / "data" / idx.TRAIN[0], np.zeros(images, np.uint8))
     idx.write(small / "data" / idx.TRAIN[1], np.array(labels, np.uint8))
     with pytest.raises(ValueError, match=r"too few|not 28x28 images"):
-        training.train(small / "data", small / "weights.safetensors", 0, print)
-    assert not (small / "weights.safetensors").exists()
+        training.train(small / "data", 0, print)
+    with pytest.raises(Refused, match="`data` can't be trained on"):
+        lenet5.build(small, 0, small / "data", Shelf(small, print))
+    assert not (small / lenet5.WEIGHTS).exists()
+
+
+# ------------------------------------------------------------------------------------------------- as a family
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder of fresh weights."""
+    pytest.importorskip("mlx.core")
+
+    def write(**told: Any) -> Path:
+        from models import weights
+        from models.zoo import lenet5
+
+        config = {"architecture": "lenet5", **told}
+        weights.save(lenet5.blank(config), config, tmp_path / "fresh")
+        return tmp_path / "fresh"
+
+    return write
+
+
+@pytest.mark.parametrize(("conv", "dense"), [([6, 16], [120, 84]), ([2, 3], [4]), ([1, 1], []), ([3, 2], [5, 4, 3])])
+def test_a_folder_says_its_widths_and_so_do_its_shapes(
+    folder: Callable[..., Path], conv: list[int], dense: list[int]
+) -> None:
+    from mlx.utils import tree_flatten
+
+    from models.zoo import lenet5
+
+    network = lenet5.network(folder(conv=conv, dense=dense))
+    shapes = {name: value.shape for name, value in tree_flatten(network.parameters())}
+    said = {"architecture": "lenet5", "conv": conv, "dense": dense}
+    assert lenet5.config_of(shapes) == said
+    assert lenet5.narrowed({"architecture": "lenet5"}, network) == said
+    assert lenet5.config_of({**shapes, "conv3.weight": (1, 1)}) is None
+    assert lenet5.config_of({}) is None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"conv": [6]}, {"conv": [6, 0]}, {"conv": "6, 16"}, {"dense": [1.5]}, {"dense": 5}, {"conv": [True, 2]}],
+)
+def test_widths_that_are_none_are_refused(folder: Callable[..., Path], config: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="no widths of a LeNet-5; write `conv`"):
+        folder(**config)
+
+
+def test_weights_of_other_widths_than_the_config_states_are_refused(folder: Callable[..., Path]) -> None:
+    from models.zoo import lenet5
+
+    wrong = folder(conv=[2, 3], dense=[4])
+    (wrong / "config.json").write_text(json.dumps({"architecture": "lenet5", "conv": [2, 3], "dense": [5]}))
+    with pytest.raises(Refused, match=r"does not hold the layers that config\.json states"):
+        lenet5.network(wrong)
+
+
+def test_the_zoo_learns_from_its_own_digits_only_where_it_was_trained_on_them(
+    model: Model, folder: Callable[..., Path]
+) -> None:
+    from models.zoo import lenet5
+
+    own = lenet5.study(zoo.folder({"zoo": "lenet5"}, Shelf(ROOT, print)), None)
+    assert len(own) == 1297
+    with pytest.raises(Refused, match="give `data:`"):
+        lenet5.study(folder(), None)
+
+
+def test_a_study_of_ones_own_has_labels_where_they_are_given(folder: Callable[..., Path], tmp_path: Path) -> None:
+    from models.zoo import lenet5
+
+    lines = [{"input": CASES[0]["input"], "expect": {"label": 3}}, {"input": CASES[1]["input"]}]
+    data = tmp_path / "own.jsonl"
+    data.write_text("\n".join(map(json.dumps, lines)))
+    batch = lenet5.study(folder(), data).batch(np.arange(2), None)
+    assert batch.inputs.shape == (2, 28, 28)
+    assert batch.targets.tolist() == [3, 0]
+    assert batch.mask.tolist() == [1, 0]
+    assert batch.heard.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ({"input": {"image": 3}}, "example 1: an input is"),
+        ({"input": CASES[0]["input"], "expect": {"label": 10}}, "example 1: `expect` is no digit"),
+        ({"input": CASES[0]["input"], "expect": "3"}, "example 1: `expect` is no digit"),
+    ],
+)
+def test_examples_that_are_no_digits_are_refused(
+    folder: Callable[..., Path], tmp_path: Path, line: dict[str, Any], what: str
+) -> None:
+    from models.zoo import lenet5
+
+    data = tmp_path / "own.jsonl"
+    data.write_text(json.dumps(line))
+    with pytest.raises(Refused, match=what):
+        lenet5.study(folder(), data)
 
 
 # ------------------------------------------------------------------------------------------------- the zoo

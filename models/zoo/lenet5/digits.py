@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contract import Refused
 from models.zoo.lenet5 import idx
 
 LEVELS = ".123456789abcdefg"
@@ -35,12 +36,18 @@ def upscaled(images: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def split() -> tuple[tuple[NDArray[np.generic], NDArray[np.generic]], tuple[NDArray[np.generic], NDArray[np.generic]]]:
     """The digits as they come, in two parts: to train on, and held out."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    images = images.reshape(-1, 8, 8)
+    images, labels = _all()
     train, test = _parts(len(images))
     return (images[train], labels[train]), (images[test], labels[test])
+
+
+def _all() -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise Refused("scikit-learn, which has the digits, is not installed: pip install 'mlx-hallmark[zoo]'") from None
+    images, labels = load_digits(return_X_y=True)
+    return images.reshape(-1, 8, 8), labels
 
 
 def _parts(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -57,11 +64,9 @@ def write_idx(folder: Path) -> None:
 
 def cases() -> Iterator[dict[str, Any]]:
     """The held-out digits as golden cases, named by their place in the whole set."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
+    images, labels = _all()
     for index in sorted(_parts(len(images))[1].tolist()):
-        rows = ["".join(LEVELS[int(level)] for level in row) for row in images[index].reshape(8, 8)]
+        rows = ["".join(LEVELS[int(level)] for level in row) for row in images[index]]
         label = int(labels[index])
         yield {
             "id": f"digit-{index:04d}",

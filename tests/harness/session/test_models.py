@@ -142,3 +142,26 @@ def test_fast_numerics_are_told_on_the_certificate(project: Project) -> None:
     assert any("numerics are fast" in note for note in ran.certificate.notes)
     (blocker,) = ran.certificate.blockers
     assert blocker.reproduce.endswith("--numerics fast")
+
+
+@pytest.mark.mlx
+def test_what_a_fast_run_has_to_build_has_the_bits_of_a_strict_build(project: Project, tmp_path: Path) -> None:
+    from harness import numerics
+
+    if not numerics.lanes():
+        pytest.skip("no fast BLAS here")
+    tuned = "tuned: {from: bare, prune: {sparsity: 0.5, finetune: {epochs: 1}, data: ../lessons.jsonl}}"
+    check = "  - {name: c, kind: golden, model: tuned, cases: ../golden/c.jsonl, compare: {label: exact}, gate: {pass_rate: 0.5}}\n"
+    small(project, tuned, checks=check)
+    lessons = [
+        {"input": {"image": ["........"] * 7 + [f"{i:08d}".replace("0", ".")]}, "expect": {"label": i % 10}}
+        for i in range(1, 65)
+    ]
+    project.put("lessons.jsonl", "".join(json.dumps(lesson) + "\n" for lesson in lessons))
+    digests = []
+    for mode in ("fast", "strict"):
+        ran = project.pytest("specs", "-n0", "--numerics", mode, HALLMARK_CACHE=str(tmp_path / mode))
+        (setting,) = ran.certificate.provenance["settings"]
+        assert setting["numerics"] == mode
+        digests.append(setting["digest"])
+    assert digests[0] == digests[1]
