@@ -43,6 +43,8 @@ class Bench:
         self.board = board or Board()
         self.settings: dict[str, Setting] = {}
         self._opened: dict[str, _Opened | str] = {}
+        self.answered: dict[Any, tuple[Sequence[Any] | None, float]] = {}
+        """What models that stand beside others said to whole batches, and the seconds it took."""
         self._kept: dict[Any, Any] = {}
 
     def measure(
@@ -114,8 +116,10 @@ class Bench:
 class _Sitting:
     """One model of a check, while a batch of it is measured."""
 
-    def __init__(self, opened: _Opened) -> None:
+    def __init__(self, opened: _Opened, *, beside: bool) -> None:
         self.model = opened.model
+        self.beside = beside
+        """Whether it only stands beside the check's own: then what it said to another check will do."""
         self.setting = opened.setting
         self.answers: dict[str, Any] | None = None
         """The whole batch's, where it was answered in one go."""
@@ -163,7 +167,7 @@ class _Desk:
             begin = time.perf_counter()
             self.limit(0)
             key = self.check.others[role] if role else self.check.model
-            known = self._sittings[role] = _Sitting(self.bench.opened(key, self.index))
+            known = self._sittings[role] = _Sitting(self.bench.opened(key, self.index), beside=bool(role))
             self.bench.board.show(self.index, self.position)
             self.limit(self.check.timeout)
             self.shared += time.perf_counter() - begin
@@ -177,7 +181,7 @@ class _Desk:
             given = sitting.answers[case.id]
         else:
             begin = time.perf_counter()
-            _seed(self.check.id, case.id)
+            _seed(case.id)
             given = _only(sitting.model.answer([_question(case)]))
             sitting.spent += time.perf_counter() - begin
         if isinstance(given, BaseException):
@@ -187,15 +191,18 @@ class _Desk:
     def _answer_whole(self, sitting: _Sitting) -> None:
         """Have the whole batch answered; where that raises or takes too long, each case is asked alone instead."""
         questions = self.bench.filled([_question(case) for case in self.asked], self.check.batch)
-        _seed(self.check.id, self.asked[0].id)
 
         def ask() -> Sequence[Any] | None:
+            _seed(*(question.id for question in questions))
             answers = list(sitting.model.answer(questions))
             return answers if len(answers) == len(questions) else None
 
-        answers, spent = self._for_all(ask)
+        known = self.bench.answered if sitting.beside else {}
+        key = (sitting.setting.id, digest_of(questions)) if sitting.beside else None
+        answers, spent = known.get(key) or self._for_all(ask)
         self.alone = answers is None
         if answers is not None:
+            known[key] = (answers, spent)
             sitting.answers = dict(zip((case.id for case in self.asked), answers, strict=False))
             sitting.share = spent / len(self.asked)
 

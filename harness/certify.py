@@ -175,10 +175,10 @@ def _status(
     unheard = [criterion for criterion in criteria if criterion.verdict != "pass"]
     if unheard:
         return "inconclusive", f"{unheard[0].id} stands on a check that can't be measured here"
-    return (
-        "certified",
-        f"{'all ' * (len(results) > 1)}{_count(len(results), 'check')} passed on {_count(planned, 'case')}",
-    )
+    mute = [result for result in results if result.verdict == "unsupported"]
+    passed = len(results) - len(mute)
+    said = f"{'all ' * (passed > 1 and not mute)}{_count(passed, 'check')} passed on {_count(planned, 'case')}"
+    return "certified", said + (f"; {_names(mute)} can't be measured here, and no criterion needs it" if mute else "")
 
 
 def _names(results: Sequence[CheckResult]) -> str:

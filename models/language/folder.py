@@ -78,11 +78,25 @@ def network(folder: Path, trusted: bool = False) -> Any:
         if config.get("padded") or config.get("activations"):
             told |= {"get_model_classes": _ours(config), "model_config": dict.fromkeys(_QUANTIZED)}
         try:
-            return load_model(folder, **told)[0]
+            return _adapted(load_model(folder, **told)[0], folder)
         except Refused:
             raise
         except Exception as error:
             raise Refused(f"mlx-lm can't build the network of `{folder.name}`: {_line(error)}") from error
+
+
+def _adapted(network: Any, folder: Path) -> Any:
+    """The network with the adapter that lies beside its weights, if one does."""
+    if weights.adapter(folder) is not None:
+        from mlx_lm.tuner.utils import load_adapters
+
+        try:
+            load_adapters(network, str(folder))
+        except ValueError as error:
+            said = str(error).split("\n")[:2][-1].strip()
+            raise Refused(f"the adapter beside `{folder.name}` is not one of this network: {said}") from error
+        network.eval()
+    return network
 
 
 _QUANTIZED = ("quantization", "quantization_config")

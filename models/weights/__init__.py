@@ -5,6 +5,6 @@ weights weigh.
 """
 
 from models.weights.counting import Layer, footprint, layers
-from models.weights.files import check_files, digest, read_config, save, tensors
+from models.weights.files import adapter, check_files, digest, read_config, save, tensors
 
-__all__ = ["Layer", "check_files", "digest", "footprint", "layers", "read_config", "save", "tensors"]
+__all__ = ["Layer", "adapter", "check_files", "digest", "footprint", "layers", "read_config", "save", "tensors"]

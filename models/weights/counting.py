@@ -115,7 +115,7 @@ def _layer(path: str, parts: Mapping[str, Tensor], config: Mapping[str, Any], ar
     nonzero += sum(_nonzero(arrays[part.name]) for part in others)
     return Layer(
         name=path,
-        type=_type(path, parts, how),
+        type=("LoRA" if "lora_a" in parts else "") + _type(path, parts, how),
         shape=shape,
         parameters=size,
         bytes=sum(part.nbytes for part in parts.values()),
@@ -164,7 +164,7 @@ def _dtype(found: Iterable[Tensor]) -> str:
     """The type that most of its unpacked numbers have."""
     bytes_by_type: dict[str, int] = {}
     for tensor in found:
-        if tensor.dtype in FLOATS:
+        if tensor.dtype in FLOATS and not tensor.name.endswith((".lora_a", ".lora_b")):
             bytes_by_type[tensor.dtype] = bytes_by_type.get(tensor.dtype, 0) + tensor.nbytes
     return FLOATS[max(bytes_by_type, key=lambda dtype: bytes_by_type[dtype])] if bytes_by_type else "none"
 

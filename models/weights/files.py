@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +18,14 @@ CONFIG = "config.json"
 ZOO = "weights.safetensors"
 LANGUAGE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapters.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 
 _MOST = 16 << 20
 """Bytes that a config.json may have."""
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 _OTHERS = {".gguf", ".npz", ".npy", ".h5", ".onnx", ".msgpack"}
-_LEFT = {CONFIG, INDEX, "training.json"}
+_LEFT = {CONFIG, INDEX, ADAPTER_CONFIG, "training.json"}
 """Files that speak of the weights they lie beside, and would be wrong of others."""
 _SMALL = 256 << 20
 """Larger files than any tokenizer's are weights of some sort."""
@@ -49,6 +52,27 @@ def _read_object(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(f"{file} is not a JSON object")
     return found
+
+
+def adapter(folder: Path) -> dict[str, Any] | None:
+    """What is written of the adapter that lies beside the weights, as mlx-lm writes it; None where none does."""
+    told = _read_object(folder / ADAPTER_CONFIG) if (folder / ADAPTER_CONFIG).is_file() else None
+    if not (folder / ADAPTER).is_file():
+        if told and "lora_parameters" in told:
+            raise Refused(f"{folder} has an {ADAPTER_CONFIG} and no {ADAPTER}; put it there, or remove the former")
+        return None
+    if told is None:
+        raise Refused(f"{folder} has an {ADAPTER} and no {ADAPTER_CONFIG}; put it there, or remove the former")
+    kind, scale = told.get("fine_tune_type", "lora"), _scale(told)
+    if kind not in ("lora", "dora") or scale is None:
+        raise Refused(f"the {ADAPTER_CONFIG} of {folder} is not one of mlx-lm's LoRA or DoRA: {kind}, scale {scale}")
+    return {**told, "fine_tune_type": kind}
+
+
+def _scale(told: Mapping[str, Any]) -> float | None:
+    said = told.get("lora_parameters")
+    scale = said.get("scale") if isinstance(said, dict) else None
+    return float(scale) if isinstance(scale, int | float) and math.isfinite(scale) else None
 
 
 def check_files(folder: Path) -> None:
@@ -80,7 +104,7 @@ def _weight_files(folder: Path, config: Mapping[str, Any]) -> list[Path]:
         named = {name for name in shards.values() if isinstance(name, str)} if isinstance(shards, dict) else set()
         if missing := sorted(named - {file.name for file in files}):
             raise Refused(f"{folder} lacks {missing[0]}, which its {INDEX} names")
-    return files
+    return files if "architecture" in config or adapter(folder) is None else [*files, folder / ADAPTER]
 
 
 def _instead(folder: Path) -> str:
@@ -102,6 +126,8 @@ def digest(folder: Path) -> str:
         found.update(to_json([tensor.name, tensor.dtype, tensor.shape]) + b"\n")
         _stream(tensor, found)
     found.update(to_json(packing(read_config(folder))))
+    if (beside := adapter(folder)) is not None:
+        found.update(to_json([beside["fine_tune_type"], _scale(beside)]))
     return f"sha256:{found.hexdigest()}"
 
 
@@ -130,11 +156,20 @@ def save(network: Any, config: Mapping[str, Any], folder: Path, beside: Path | N
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
+    parameters: dict[str, Any] = dict(tree_flatten(network.parameters()))
+    if any(name.endswith(".lora_a") for name in parameters):
+        raise Refused("its adapter lies beside its weights and would be lost; write `fuse: true` where that is made")
     folder.mkdir(parents=True, exist_ok=True)
     name = ZOO if "architecture" in config else LANGUAGE
-    mx.save_safetensors(str(folder / name), dict(tree_flatten(network.parameters())), metadata={"format": "mlx"})
+    mx.save_safetensors(str(folder / name), parameters, metadata={"format": "mlx"})
     (folder / CONFIG).write_bytes(to_pretty_json(dict(config)))
-    for file in sorted(beside.iterdir()) if beside is not None else []:
+    if beside is not None:
+        take_along(beside, folder)
+
+
+def take_along(beside: Path, folder: Path) -> None:
+    """Take over the small files of a folder of weights: tokenizer, templates, licences."""
+    for file in sorted(beside.iterdir()):
         if _goes_along(file):
             shutil.copyfile(file, folder / file.name)
 
