@@ -22,6 +22,9 @@ from harness.shelf import explain, open_model
 _ANY = (Exception, SystemExit)
 """What a model may raise and be survived; TimedOut and an interrupt pass."""
 
+_SMALL = 4 << 20
+"""Bytes that a batch's weighing may have to be kept for other checks."""
+
 _T = TypeVar("_T")
 
 
@@ -43,8 +46,8 @@ class Bench:
         self.board = board or Board()
         self.settings: dict[str, Setting] = {}
         self._opened: dict[str, _Opened | str] = {}
-        self.answered: dict[Any, tuple[Sequence[Any] | None, float]] = {}
-        """What models that stand beside others said to whole batches, and the seconds it took."""
+        self.said: dict[Any, _Said] = {}
+        """What models that stand beside others said to whole batches."""
         self._kept: dict[Any, Any] = {}
 
     def measure(
@@ -113,6 +116,16 @@ class Bench:
         return made  # type: ignore[no-any-return]
 
 
+class _Said:
+    """What a model said to a whole batch."""
+
+    def __init__(self, answers: Mapping[str, Any], seconds: float) -> None:
+        self.answers = answers
+        self.seconds = seconds
+        self.weighed: dict[str, dict[str, Any]] = {}
+        """Its own weighing of what a role answered, where that is small."""
+
+
 class _Sitting:
     """One model of a check, while a batch of it is measured."""
 
@@ -121,8 +134,8 @@ class _Sitting:
         self.beside = beside
         """Whether it only stands beside the check's own: then what it said to another check will do."""
         self.setting = opened.setting
-        self.answers: dict[str, Any] | None = None
-        """The whole batch's, where it was answered in one go."""
+        self.said: _Said | None = None
+        """To the whole batch, where it was answered in one go."""
         self.share = 0.0
         """Each case's share of what was spent for the whole batch."""
         self.spent = 0.0
@@ -175,10 +188,10 @@ class _Desk:
 
     def answer(self, case: Case, role: str = "") -> Any:
         sitting = self._sit(role)
-        if sitting.model.together and not self.alone and sitting.answers is None:
+        if sitting.model.together and not self.alone and sitting.said is None:
             self._answer_whole(sitting)
-        if sitting.answers is not None and not self.alone:
-            given = sitting.answers[case.id]
+        if sitting.said is not None and not self.alone:
+            given = sitting.said.answers[case.id]
         else:
             begin = time.perf_counter()
             _seed(case.id)
@@ -197,14 +210,18 @@ class _Desk:
             answers = list(sitting.model.answer(questions))
             return answers if len(answers) == len(questions) else None
 
-        known = self.bench.answered if sitting.beside else {}
         key = (sitting.setting.id, digest_of(questions)) if sitting.beside else None
-        answers, spent = known.get(key) or self._for_all(ask)
-        self.alone = answers is None
-        if answers is not None:
-            known[key] = (answers, spent)
-            sitting.answers = dict(zip((case.id for case in self.asked), answers, strict=False))
-            sitting.share = spent / len(self.asked)
+        said = self.bench.said.get(key)
+        if said is None:
+            answers, spent = self._for_all(ask)
+            self.alone = answers is None
+            if answers is None:
+                return
+            said = _Said(dict(zip((case.id for case in self.asked), answers, strict=False)), spent)
+            if key is not None:
+                self.bench.said[key] = said
+        sitting.said = said
+        sitting.share = said.seconds / len(self.asked)
 
     def _for_all(self, act: Callable[[], Sequence[Any] | None]) -> tuple[Sequence[Any] | None, float]:
         """Do something for the whole batch, in the time of all its cases; None where it fails."""
@@ -226,19 +243,34 @@ class _Desk:
     def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
         """The choices' probabilities on another's answer, for the whole batch in one go where it was answered so."""
         sitting, spoken = self._sit(role), self._sit(on)
-        weigh = getattr(sitting.model, "weigh", None)
+        weigh: Any = getattr(sitting.model, "weigh", None)
         if weigh is None:
             return None
-        known = sitting.weighed.get(on)
-        if known is None and spoken.answers is not None and not self.alone:
-            pairs = [(c, said) for c in self.asked if not isinstance(said := spoken.answers[c.id], BaseException)]
-            done, _ = self._for_all(lambda: list(weigh([_question(c) for c, _ in pairs], [said for _, said in pairs])))
-            if done is not None:
-                known = dict(zip((c.id for c, _ in pairs), done, strict=True))
-        sitting.weighed[on] = known or {}
-        if case.id not in sitting.weighed[on]:
-            sitting.weighed[on][case.id] = _only(weigh([_question(case)], [self.answer(case, on)]))
-        return sitting.weighed[on][case.id]
+        if on not in sitting.weighed:
+            sitting.weighed[on] = self._weigh_whole(sitting, spoken, on) if spoken.said and not self.alone else {}
+        known = sitting.weighed[on]
+        if case.id not in known:
+            known[case.id] = _only(weigh([_question(case)], [self.answer(case, on)]))
+        if isinstance(known[case.id], BaseException):
+            raise known[case.id]
+        return known[case.id]
+
+    def _weigh_whole(self, sitting: _Sitting, spoken: _Sitting, on: str) -> dict[str, Any]:
+        """The weighing of all that was answered of the batch; what a model says of its own answers is kept."""
+        assert spoken.said is not None
+        own = sitting is spoken and sitting.beside
+        if own and on in spoken.said.weighed:
+            return spoken.said.weighed[on]
+        answered = spoken.said.answers
+        cases = [case for case in self.asked if not isinstance(answered[case.id], BaseException)]
+        weigh: Any = getattr(sitting.model, "weigh", None)
+        done, _ = self._for_all(lambda: list(weigh([_question(c) for c in cases], [answered[c.id] for c in cases])))
+        if done is None or len(done) != len(cases):
+            return {}
+        weighed = dict(zip((case.id for case in cases), done, strict=True))
+        if own and sum(getattr(each, "nbytes", _SMALL) for each in done) <= _SMALL:
+            spoken.said.weighed[on] = weighed
+        return weighed
 
     def facts(self, role: str = "") -> Mapping[str, Any]:
         return self._sit(role).setting.facts

@@ -77,9 +77,9 @@ def _scale(told: Mapping[str, Any]) -> float | None:
 
 def check_files(folder: Path) -> None:
     """Refused unless the folder has a readable config and whole safetensors, and nothing that poses as them."""
-    tensors(folder)
-    for file in sorted(folder.glob("*.safetensors")):  # an adapter left beside them is read too, by some
+    for file in sorted(folder.glob("*.safetensors")):  # an adapter left beside them, too
         read_header(file)
+    tensors(folder)
 
 
 def tensors(folder: Path) -> list[Tensor]:
