@@ -83,7 +83,8 @@ def _environment() -> jinja2.Environment:
         "big": big,
         "time": time_,
     }
-    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET, "log10": math.log10, "ticks": ticks, "steps": steps}
+    environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
+    environment.globals |= {"log10": math.log10, "ticks": ticks, "steps": steps}
     return environment
 
 
@@ -104,8 +105,13 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
     order_of = {check.id: at for at, check in enumerate(pages.plan.checks)}
     where = {setting.model: _where(setting.facts) for setting in pages.settings}
     for number, (check, result) in enumerate(pairs, 1):
-        item = _check(pages, check, result, panels[check.kind])
-        yield {"anchor": f"check-{number}", "order": order_of[check.id], "versus": _versus(check), **item, "where": where.get(check.model, "")}
+        yield {
+            "anchor": f"check-{number}",
+            "order": order_of[check.id],
+            "versus": _versus(check),
+            "where": where.get(check.model, ""),
+            **_check(pages, check, result, panels[check.kind]),
+        }
 
 
 def _where(facts: Mapping[str, Any]) -> str:

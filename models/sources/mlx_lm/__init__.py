@@ -109,7 +109,7 @@ def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
 
 
 def remarks(options: Mapping[str, Any], site: Site, ids: set[str]) -> Iterator[str]:
-    """What is wrong with a folder, as far as the headers of its files tell: it will err its own cases, and no others."""
+    """What is wrong with a folder, as far as the headers of its files tell: it will err its own cases alone."""
     try:
         local = _local(options, site)
         if local is not None:
