@@ -2,7 +2,8 @@
 
     python benchmarks/batching.py [--runs 3]
 
-LeNet-5 on 1,000 digits and the zoo's llama on 200 prompts, each built beforehand.
+LeNet-5 on 1,000 and 5,000 digits, the zoo's llama on 200 and 1,000 prompts, each built beforehand. Starting Python,
+pytest and MLX is part of every time: the longer runs tell more of the models.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from racing import PYTEST, Contender, race
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODELS = {
-    "lenet": ("LeNet-5, 1,000 cases", "{zoo: lenet5, seed: 0", "lenet5/digits.jsonl", 1000, "{label: exact}", 250),
-    "llama": ("llama, 200 cases", "{zoo: llama, seed: 0", "llama/sums.jsonl", 200, "{text: exact}", 50),
+    "lenet": ("{zoo: lenet5, seed: 0", "lenet5/digits.jsonl", (1000, 5000), "{label: exact}", 250),
+    "llama": ("{zoo: llama, seed: 0", "llama/sums.jsonl", (200, 1000), "{text: exact}", 50),
 }
 
 
-def prepare(folder: Path, name: str) -> None:
+def prepare(folder: Path, name: str, n: int) -> None:
     """The same cases of the same model, alone and in batches; an id is used once, whatever it asks."""
-    _, model, cases, n, compare, batch = MODELS[name]
+    model, cases, _, compare, batch = MODELS[name]
     lines = itertools.islice(itertools.cycle((GOLDEN / cases).read_text().splitlines()), n)
     asked = [{**json.loads(line), "id": f"c{i}"} for i, line in enumerate(lines)]
     (folder / "golden").mkdir(exist_ok=True)
@@ -56,9 +57,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "pytest.ini").write_text("[pytest]\n")
-        for model, (title, *_) in MODELS.items():
-            prepare(folder, model)
-            race(title, contenders(model), folder, given.runs)
+        for model, (_, _, sizes, _, _) in MODELS.items():
+            for n in sizes:
+                prepare(folder, model, n)
+                race(f"{model}, {n:,} cases", contenders(model), folder, given.runs)
 
 
 if __name__ == "__main__":
