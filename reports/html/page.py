@@ -144,11 +144,12 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
 
 
 def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
-    """What a kind tells of all its checks together, in the order of the spec."""
-    items = sorted(items, key=lambda item: item["order"])
-    return Markup(
-        _environment().from_string(source).render(items=items, parts=_environment().get_template("parts.html").module)
-    )
+    """What a kind tells of all its checks together, those side by side that hold models against the same one."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for item in sorted(items, key=lambda item: item["order"]):
+        groups.setdefault(item["versus"], []).append(item)
+    parts = _environment().get_template("parts.html").module
+    return Markup(_environment().from_string(source).render(groups=list(groups.values()), parts=parts))
 
 
 def inert(text: Any) -> str:

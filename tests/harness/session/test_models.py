@@ -92,7 +92,7 @@ def test_a_smaller_model_is_certified_beside_its_base_with_what_it_weighs(projec
     }
     assert project.hallmark("verify").status == 0
     html = (ran.run / "report.html").read_text("utf-8")
-    assert "bare and what was made of it" in html
+    assert "Held against bare" in html
 
 
 @pytest.mark.mlx
