@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import sys
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from harness import provenance, rooms
-from harness.board import IDLE, OPENING, TOGETHER, Board, overtime
+from harness.board import IDLE, OPENING, Board, overtime
 from harness.codec import digest_of, plain
-from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
+from harness.contract import Case, Check, Evaluator, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
+from harness.desk import ANY, Desk, Opened, Said, TimedOut
 from harness.shelf import explain, open_model
 
-_ANY = (Exception, SystemExit)
-"""What a model may raise and be survived; TimedOut and an interrupt pass."""
-
-_SMALL = 4 << 20
-"""Bytes that a batch's weighing may have to be kept for other checks."""
-
 _T = TypeVar("_T")
-
-
-class TimedOut(BaseException):
-    """Raised inside a case that outlasts its time; no `except Exception` of a model's can swallow it."""
-
-
-class _Opened(NamedTuple):
-    model: Model
-    setting: Setting
 
 
 class Bench:
@@ -45,8 +28,8 @@ class Bench:
         self.site = site
         self.board = board or Board()
         self.settings: dict[str, Setting] = {}
-        self._opened: dict[str, _Opened | str] = {}
-        self.said: dict[Any, _Said] = {}
+        self._opened: dict[str, Opened | str] = {}
+        self.said: dict[Any, Said] = {}
         """What models that stand beside others said to whole batches."""
         self._kept: dict[Any, Any] = {}
 
@@ -60,7 +43,7 @@ class Bench:
         """
         check = self.plan.checks[index]
         room = rooms.evaluator(check.kind)
-        desk = _Desk(self, index, check, batch, alone=alone)
+        desk = Desk(self, index, check, batch, alone=alone)
         with _alarm() as limit:
             desk.limit = limit
             for position in positions:
@@ -79,7 +62,7 @@ class Bench:
                 into.append(outcome)
         self.board.show(-1, IDLE)
 
-    def opened(self, key: str, index: int) -> _Opened:
+    def opened(self, key: str, index: int) -> Opened:
         """The model, opened on first use and kept; one that can't be opened is asked for once."""
         known = self._opened.get(key)
         if known is None:
@@ -89,14 +72,18 @@ class Bench:
             raise Refused(known)
         return known
 
-    def _open(self, key: str) -> _Opened | str:
+    def _open(self, key: str) -> Opened | str:
         declared = self.plan.models[key]
         try:
             model = open_model(declared, self.site)
             facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
-        except _ANY as error:
+        except ANY as error:
             return f"the model `{declared.name}` can't be opened: {explain(error)}"
-        return _Opened(model, self.setting_of(key, facts))
+        return Opened(model, self.setting_of(key, facts))
+
+    def setting_id(self, key: str) -> str:
+        opened = self._opened.get(key)
+        return opened.setting.id if isinstance(opened, Opened) else ""
 
     def setting_of(self, model: str, facts: dict[str, Any]) -> Setting:
         facts = {**facts, **provenance.backend(), **self.numerics, **provenance.machine()}
@@ -116,173 +103,6 @@ class Bench:
         return made  # type: ignore[no-any-return]
 
 
-class _Said:
-    """What a model said to a whole batch."""
-
-    def __init__(self, answers: Mapping[str, Any], seconds: float) -> None:
-        self.answers = answers
-        self.seconds = seconds
-        self.weighed: dict[str, dict[str, Any]] = {}
-        """Its own weighing of what a role answered, where that is small."""
-
-
-class _Sitting:
-    """One model of a check, while a batch of it is measured."""
-
-    def __init__(self, opened: _Opened, *, beside: bool) -> None:
-        self.model = opened.model
-        self.beside = beside
-        """Whether it only stands beside the check's own: then what it said to another check will do."""
-        self.setting = opened.setting
-        self.said: _Said | None = None
-        """To the whole batch, where it was answered in one go."""
-        self.share = 0.0
-        """Each case's share of what was spent for the whole batch."""
-        self.spent = 0.0
-        """Seconds spent on the current case alone."""
-        self.weighed: dict[str, dict[str, Any]] = {}
-
-
-class _Desk:
-    """The bench, laid out for one batch."""
-
-    limit: Callable[[float], None]
-
-    def __init__(self, bench: Bench, index: int, check: Check, batch: int, *, alone: bool) -> None:
-        self.bench = bench
-        self.index = index
-        self.check = check
-        cases = check.cases[batch * check.batch : (batch + 1) * check.batch]
-        self.asked = [case for case in cases if case.asks]
-        self.alone = alone
-        self.position = IDLE
-        self.shared = 0.0
-        """Seconds of the current case that were spent for the whole batch, or on opening a model."""
-        self._sittings: dict[str, _Sitting] = {}
-
-    def take_up(self, position: int) -> None:
-        self.position, self.shared = position, 0.0
-        for sitting in self._sittings.values():
-            sitting.spent = 0.0
-
-    def share(self) -> float:
-        """The current case's share of what was spent for the batch."""
-        return sum(sitting.share for sitting in self._sittings.values())
-
-    def spent(self) -> dict[str, float]:
-        """The current case's seconds by role: its own, and its share of what was spent for the batch."""
-        return {role or "model": each.spent + each.share for role, each in self._sittings.items()}
-
-    def _sit(self, role: str) -> _Sitting:
-        """The model of that role; the time that opening it takes is no case's."""
-        known = self._sittings.get(role)
-        if known is None:
-            begin = time.perf_counter()
-            self.limit(0)
-            key = self.check.others[role] if role else self.check.model
-            known = self._sittings[role] = _Sitting(self.bench.opened(key, self.index), beside=bool(role))
-            self.bench.board.show(self.index, self.position)
-            self.limit(self.check.timeout)
-            self.shared += time.perf_counter() - begin
-        return known
-
-    def answer(self, case: Case, role: str = "") -> Any:
-        sitting = self._sit(role)
-        if sitting.model.together and not self.alone and sitting.said is None:
-            self._answer_whole(sitting)
-        if sitting.said is not None and not self.alone:
-            given = sitting.said.answers[case.id]
-        else:
-            begin = time.perf_counter()
-            _seed(case.id)
-            given = _only(sitting.model.answer([_question(case)]))
-            sitting.spent += time.perf_counter() - begin
-        if isinstance(given, BaseException):
-            raise given
-        return plain(given)
-
-    def _answer_whole(self, sitting: _Sitting) -> None:
-        """Have the whole batch answered; where that raises or takes too long, each case is asked alone instead."""
-        questions = self.bench.filled([_question(case) for case in self.asked], self.check.batch)
-
-        def ask() -> Sequence[Any] | None:
-            _seed(*(question.id for question in questions))
-            answers = list(sitting.model.answer(questions))
-            return answers if len(answers) == len(questions) else None
-
-        key = (sitting.setting.id, digest_of(questions)) if sitting.beside else None
-        said = self.bench.said.get(key)
-        if said is None:
-            answers, spent = self._for_all(ask)
-            self.alone = answers is None
-            if answers is None:
-                return
-            said = _Said(dict(zip((case.id for case in self.asked), answers, strict=False)), spent)
-            if key is not None:
-                self.bench.said[key] = said
-        sitting.said = said
-        sitting.share = said.seconds / len(self.asked)
-
-    def _for_all(self, act: Callable[[], Sequence[Any] | None]) -> tuple[Sequence[Any] | None, float]:
-        """Do something for the whole batch, in the time of all its cases; None where it fails."""
-        begin = time.perf_counter()
-        self.bench.board.show(self.index, TOGETHER)
-        done: Sequence[Any] | None = None
-        try:
-            self.limit(self.check.timeout * len(self.asked))
-            done = act()
-            self.limit(0)
-        except (TimedOut, *_ANY):
-            pass
-        spent = time.perf_counter() - begin
-        self.shared += spent
-        self.bench.board.show(self.index, self.position)
-        self.limit(self.check.timeout)
-        return done, spent
-
-    def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
-        """The choices' probabilities on another's answer, for the whole batch in one go where it was answered so."""
-        sitting, spoken = self._sit(role), self._sit(on)
-        weigh: Any = getattr(sitting.model, "weigh", None)
-        if weigh is None:
-            return None
-        if on not in sitting.weighed:
-            sitting.weighed[on] = self._weigh_whole(sitting, spoken, on) if spoken.said and not self.alone else {}
-        known = sitting.weighed[on]
-        if case.id not in known:
-            known[case.id] = _only(weigh([_question(case)], [self.answer(case, on)]))
-        if isinstance(known[case.id], BaseException):
-            raise known[case.id]
-        return known[case.id]
-
-    def _weigh_whole(self, sitting: _Sitting, spoken: _Sitting, on: str) -> dict[str, Any]:
-        """The weighing of all that was answered of the batch; what a model says of its own answers is kept."""
-        assert spoken.said is not None
-        own = sitting is spoken and sitting.beside
-        if own and on in spoken.said.weighed:
-            return spoken.said.weighed[on]
-        answered = spoken.said.answers
-        cases = [case for case in self.asked if not isinstance(answered[case.id], BaseException)]
-        weigh: Any = getattr(sitting.model, "weigh", None)
-        done, _ = self._for_all(lambda: list(weigh([_question(c) for c in cases], [answered[c.id] for c in cases])))
-        if done is None or len(done) != len(cases):
-            return {}
-        weighed = dict(zip((case.id for case in cases), done, strict=True))
-        if own and sum(getattr(each, "nbytes", _SMALL) for each in done) <= _SMALL:
-            spoken.said.weighed[on] = weighed
-        return weighed
-
-    def facts(self, role: str = "") -> Mapping[str, Any]:
-        return self._sit(role).setting.facts
-
-    def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
-        return self.bench.keep(build, check)
-
-    def setting(self) -> str:
-        opened = self.bench._opened.get(self.check.model)
-        return opened.setting.id if isinstance(opened, _Opened) else ""
-
-
 def _numerics(asked: str) -> dict[str, Any]:
     """What this process computes with, put in place before any model is opened."""
     if asked == "strict" and "LD_PRELOAD" not in os.environ:
@@ -293,7 +113,7 @@ def _numerics(asked: str) -> dict[str, Any]:
     return {**numerics.facts(), **({"numerics_why": why} if why else {})}
 
 
-def _outcome(room: Evaluator, check: Check, case: Case, desk: _Desk) -> Outcome:
+def _outcome(room: Evaluator, check: Check, case: Case, desk: Desk) -> Outcome:
     """What a room makes of a case, whatever the room or the model does."""
     try:
         try:
@@ -309,34 +129,13 @@ def _outcome(room: Evaluator, check: Check, case: Case, desk: _Desk) -> Outcome:
         return _error(case, f"the answer is not plain data: {error}")
     except Refused as error:
         return _error(case, str(error))
-    except _ANY as error:
+    except ANY as error:
         return _error(case, explain(error))
     return outcome
 
 
-def _only(answers: Any) -> Any:
-    for answer in answers:
-        return answer
-    raise ValueError("the model gave no answer")
-
-
 def _error(case: Case, reason: str) -> Outcome:
     return Outcome(case=case.id, outcome="error", reason=reason)
-
-
-def _question(case: Case) -> Question:
-    """A copy of its input: a model that changes what it is asked changes it for nobody else."""
-    return Question(case.id, plain(case.input))
-
-
-def _seed(*what: str) -> None:
-    """The same chance for the same question or batch, wherever and whenever it is asked; mlx keeps a seed a thread."""
-    seed = zlib.crc32("\0".join(what).encode())
-    random.seed(seed)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(seed)
-    if (mlx := sys.modules.get("mlx.core")) is not None:
-        mlx.random.seed(seed)
 
 
 @contextmanager
