@@ -154,6 +154,18 @@ class _Telling(Board):
             self.tell(Stands(position))
 
 
+class _Settings(dict[str, Setting]):
+    """Told as they come: the process may not live to tell them at its end."""
+
+    def __init__(self, tell: Any) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def __setitem__(self, id: str, setting: Setting) -> None:
+        super().__setitem__(id, setting)
+        self.tell(setting)
+
+
 class _Sending(list[Outcome]):
     def __init__(self, tell: Any) -> None:
         super().__init__()
@@ -177,6 +189,5 @@ def main() -> None:
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     plan = msgspec.json.decode(Path(request.plan).read_bytes(), type=Plan)
     bench = Bench(plan, Shelf(Path(request.root), lambda text: None, trusted=request.trusted), _Telling(tell))
+    bench.settings = _Settings(tell)
     bench.measure(request.check, request.batch, request.positions, _Sending(tell), alone=request.alone)
-    for setting in bench.settings.values():
-        tell(setting)

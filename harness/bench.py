@@ -13,8 +13,8 @@ from typing import Any, NoReturn, TypeVar
 from harness import provenance, rooms
 from harness.board import IDLE, OPENING, Board, overtime
 from harness.codec import digest_of, plain
-from harness.contract import Case, Check, Evaluator, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
-from harness.desk import ANY, Desk, Opened, Said, TimedOut
+from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
+from harness.desk import ANY, SMALL, Desk, Opened, Said, TimedOut
 from harness.shelf import explain, open_model
 
 _T = TypeVar("_T")
@@ -31,6 +31,7 @@ class Bench:
         self._opened: dict[str, Opened | str] = {}
         self.said: dict[Any, Said] = {}
         """What models that stand beside others said to whole batches."""
+        self.room_left = SMALL
         self._kept: dict[Any, Any] = {}
 
     def measure(
@@ -91,9 +92,14 @@ class Bench:
         self.settings[setting.id] = setting
         return setting
 
-    def filled(self, questions: list[Question], batch: int) -> list[Question]:
+    def often(self, check: Check) -> bool:
+        """Whether another check holds its models against the same ones, so that what those say is worth keeping."""
+        return sum(check.others == other.others for other in self.plan.checks) > 1
+
+    def filled(self, model: Model, questions: list[Question], batch: int) -> list[Question]:
         """With a fast BLAS a batch's size tells in its answers: a short one is filled up with its last question."""
-        short = batch - len(questions) if self.numerics["numerics"] == "fast" else 0
+        fast = self.numerics["numerics"] == "fast" and getattr(model, "padded", False)
+        short = batch - len(questions) if fast else 0
         return questions + questions[-1:] * short
 
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:

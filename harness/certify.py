@@ -64,11 +64,23 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         return Verdict(verdict="error", reason=f"the judge failed: {type(error).__name__}: {error}")
     if flaw:
         return Verdict(verdict="error", reason=f"the judge's verdict can't stand: {flaw}")
+    if verdict.verdict == "error" and (cause := _cause(outcomes)):
+        verdict = msgspec.structs.replace(verdict, reason=f"{verdict.reason}; {cause}")
     if missing and (verdict.verdict == "pass" or gated):
         reason = f"{missing} of {len(check.cases)} cases have no outcome"
         advice = "measure every case"
         return msgspec.structs.replace(verdict, verdict="inconclusive", reason=reason, needed_n=None, advice=advice)
     return verdict
+
+
+def _cause(outcomes: Sequence[Outcome]) -> str:
+    """What most of the cases in error say."""
+    whys = Counter(outcome.reason for outcome in outcomes if outcome.outcome == "error")
+    if not whys:
+        return ""
+    why, many = whys.most_common(1)[0]
+    of = f"{many} of {whys.total()} errors" if len(whys) > 1 else f"all {many} errors" if many > 1 else "the error"
+    return f"{of}: {why}"
 
 
 def _flaw(verdict: Verdict, outcomes: Sequence[Outcome]) -> str | None:

@@ -394,7 +394,7 @@ def _models(given: argparse.Namespace) -> int:
     failed = 0
     for key, model in chosen.items():
         if given.what == "list":
-            print(f"{key:<40} {model.made():<24} {_KEPT[is_built(model, shelf)]:<18} {model.recipe[:19]}")
+            print(f"{key:<40} {model.made():<24} {_KEPT[is_built(model, shelf)]:<18} recipe {model.recipe[7:19]}")
         elif model.recipe not in done:
             done.add(model.recipe)
             failed += not _build(key, model, shelf)
@@ -405,8 +405,8 @@ def _build(key: str, model: Declared, shelf: Shelf) -> bool:
     """Build what is not built yet of a model; whether that went well."""
     from harness.shelf import explain, folder_of, is_built
 
-    os.environ.setdefault("MLX_ENABLE_TF32", "0")
-    if is_built(model, shelf) is not False:
+    kept = is_built(model, shelf)
+    if kept is None:
         print(f"{key}: nothing to build")
         return True
     try:
@@ -414,7 +414,7 @@ def _build(key: str, model: Declared, shelf: Shelf) -> bool:
     except Exception as error:
         print(f"hallmark: {key} can't be built: {explain(error)}", file=sys.stderr)
         return False
-    print(f"{key}: built")
+    print(f"{key}: {'built before' if kept else 'built'}")
     return True
 
 
@@ -425,6 +425,7 @@ def _inspect(models: Mapping[str, Declared], shelf: Shelf, *, as_json: bool) -> 
     from harness.shelf import explain, folder_of
 
     found: dict[str, Any] = {}
+    folders: dict[str, Path] = {}
     failed = False
     for key, model in models.items():
         inspect = getattr(rooms.source(model.how), "inspect", None)
@@ -432,14 +433,20 @@ def _inspect(models: Mapping[str, Declared], shelf: Shelf, *, as_json: bool) -> 
             print(f"{key}: `{model.how}` has no weights here to look into", file=sys.stderr)
             continue
         try:
-            found[key] = inspect(folder_of(model, shelf))
+            folders[key] = folder_of(model, shelf)
+            found[key] = inspect(folders[key])
         except Exception as error:
             failed = True
             print(f"hallmark: {key} can't be looked into: {explain(error)}", file=sys.stderr)
     if as_json:
         sys.stdout.write(to_pretty_json(found).decode())
     else:
-        print("\n\n".join(inspection.table(key, models[key].made(), layers) for key, layers in found.items()))
+        print(
+            "\n\n".join(
+                inspection.table(f"{key} ({models[key].made()}), {folders[key]}", layers)
+                for key, layers in found.items()
+            )
+        )
     return int(failed)
 
 

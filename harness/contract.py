@@ -58,6 +58,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
     what: str
     options: Any
+    files: dict[str, str] = {}
+    """Digest of every file that it learns from, by path."""
     recipe: str
     """Digest of everything that decides the weights it leads to: all that went before, too."""
 
@@ -72,6 +74,8 @@ class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
     base: str = ""
     """The name of the model that it was made `from:`."""
+    said: str = ""
+    """Digest of what its source said, when it was planned, of what decides its weights."""
     recipe: str
     """Digest of everything that decides what the model will be, known before it is opened."""
     at: str
@@ -324,7 +328,8 @@ class Site(Protocol):
 class Model(Protocol):
     """An opened model.
 
-    Optional: `weigh(questions, answers)`, for each question an array of places by choices: the natural logarithm of the
+    Optional: `padded`, True where it computes with MLX, so that short batches are filled up where numerics are fast;
+    `weigh(questions, answers)`, for each question an array of places by choices: the natural logarithm of the
     probability of every choice at each place of the answer given with it, which may be another model's.
     """
 

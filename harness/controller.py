@@ -21,7 +21,7 @@ from harness.conductor import CannotWrite, Conductor
 from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
 from harness.pages import NotARun
-from harness.summary import summarise
+from harness.summary import Brief, summarise
 from harness.watch import Watch
 
 _LETTERS = {
@@ -59,6 +59,7 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
         raise pytest.UsageError(str(error)) from None
     gc.freeze()  # the plan lives as long as the session: collecting garbage need not walk it again and again
     config.pluginmanager.register(Controller(session, desk, conductor), "hallmark-controller")
+    config.pluginmanager.register(Brief(), "hallmark-brief")
 
 
 class Controller(Collecting):

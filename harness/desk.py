@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ANY = (Exception, SystemExit)
 """What a model may raise and be survived; TimedOut and an interrupt pass."""
 
-_SMALL = 4 << 20
-"""Bytes that a batch's weighing may have to be kept for other checks."""
+SMALL = 64 << 20
+"""Bytes of weighing that are kept for other checks, in all."""
 
 _T = TypeVar("_T")
 
@@ -44,7 +44,7 @@ class Said:
         """Its own weighing of what a role answered, where that is small."""
 
 
-class _Sitting:
+class Sitting:
     """One model of a check, while a batch of it is measured."""
 
     def __init__(self, opened: Opened, *, beside: bool) -> None:
@@ -54,6 +54,8 @@ class _Sitting:
         self.setting = opened.setting
         self.said: Said | None = None
         """To the whole batch, where it was answered in one go."""
+        self.alone: dict[str, Any] | None = None
+        """What it said to cases one by one, where it could not answer the batch in one go, or does not."""
         self.share = 0.0
         """Each case's share of what was spent for the whole batch."""
         self.spent = 0.0
@@ -76,7 +78,7 @@ class Desk:
         self.position = IDLE
         self.shared = 0.0
         """Seconds of the current case that were spent for the whole batch, or on opening a model."""
-        self._sittings: dict[str, _Sitting] = {}
+        self._sittings: dict[str, Sitting] = {}
 
     def take_up(self, position: int) -> None:
         self.position, self.shared = position, 0.0
@@ -91,14 +93,14 @@ class Desk:
         """The current case's seconds by role: its own, and its share of what was spent for the batch."""
         return {role or "model": each.spent + each.share for role, each in self._sittings.items()}
 
-    def _sit(self, role: str) -> _Sitting:
+    def _sit(self, role: str) -> Sitting:
         """The model of that role; the time that opening it takes is no case's."""
         known = self._sittings.get(role)
         if known is None:
             begin = time.perf_counter()
             self.limit(0)
             key = self.check.others[role] if role else self.check.model
-            known = self._sittings[role] = _Sitting(self.bench.opened(key, self.index), beside=bool(role))
+            known = self._sittings[role] = Sitting(self.bench.opened(key, self.index), beside=bool(role))
             self.bench.board.show(self.index, self.position)
             self.limit(self.check.timeout)
             self.shared += time.perf_counter() - begin
@@ -106,22 +108,27 @@ class Desk:
 
     def answer(self, case: Case, role: str = "") -> Any:
         sitting = self._sit(role)
-        if sitting.model.together and not self.alone and sitting.said is None:
-            self._answer_whole(sitting)
-        if sitting.said is not None and not self.alone:
-            given = sitting.said.answers[case.id]
-        else:
-            begin = time.perf_counter()
-            _seed(case.id)
-            given = _only(sitting.model.answer([_question(case)]))
-            sitting.spent += time.perf_counter() - begin
+        if sitting.said is None and sitting.alone is None:
+            together = sitting.model.together and not self.alone and self._answer_whole(sitting)
+            sitting.alone = None if together else {}
+        given = sitting.said.answers[case.id] if sitting.said is not None else self._answer_alone(sitting, case)
         if isinstance(given, BaseException):
             raise given
         return plain(given)
 
-    def _answer_whole(self, sitting: _Sitting) -> None:
+    def _answer_alone(self, sitting: Sitting, case: Case) -> Any:
+        """What the model says to one case, asked once however often it is wanted."""
+        assert sitting.alone is not None
+        if case.id not in sitting.alone:
+            begin = time.perf_counter()
+            _seed(case.id)
+            sitting.alone[case.id] = _only(sitting.model.answer([_question(case)]))
+            sitting.spent += time.perf_counter() - begin
+        return sitting.alone[case.id]
+
+    def _answer_whole(self, sitting: Sitting) -> bool:
         """Have the whole batch answered; where that raises or takes too long, each case is asked alone instead."""
-        questions = self.bench.filled([_question(case) for case in self.asked], self.check.batch)
+        questions = self.bench.filled(sitting.model, [_question(case) for case in self.asked], self.check.batch)
 
         def ask() -> Sequence[Any] | None:
             _seed(*(question.id for question in questions))
@@ -132,14 +139,14 @@ class Desk:
         said = self.bench.said.get(key)
         if said is None:
             answers, spent = self._for_all(ask)
-            self.alone = answers is None
             if answers is None:
-                return
+                return False
             said = Said(dict(zip((case.id for case in self.asked), answers, strict=False)), spent)
-            if key is not None:
+            if key is not None and self.bench.often(self.check):
                 self.bench.said[key] = said
         sitting.said = said
         sitting.share = said.seconds / len(self.asked)
+        return True
 
     def _for_all(self, act: Callable[[], Sequence[Any] | None]) -> tuple[Sequence[Any] | None, float]:
         """Do something for the whole batch, in the time of all its cases; None where it fails."""
@@ -165,7 +172,7 @@ class Desk:
         if weigh is None:
             return None
         if on not in sitting.weighed:
-            sitting.weighed[on] = self._weigh_whole(sitting, spoken, on) if spoken.said and not self.alone else {}
+            sitting.weighed[on] = self._weigh_whole(sitting, spoken, on) if spoken.said else {}
         known = sitting.weighed[on]
         if case.id not in known:
             known[case.id] = _only(weigh([_question(case)], [self.answer(case, on)]))
@@ -173,7 +180,7 @@ class Desk:
             raise known[case.id]
         return known[case.id]
 
-    def _weigh_whole(self, sitting: _Sitting, spoken: _Sitting, on: str) -> dict[str, Any]:
+    def _weigh_whole(self, sitting: Sitting, spoken: Sitting, on: str) -> dict[str, Any]:
         """The weighing of all that was answered of the batch; what a model says of its own answers is kept."""
         assert spoken.said is not None
         own = sitting is spoken and sitting.beside
@@ -186,7 +193,9 @@ class Desk:
         if done is None or len(done) != len(cases):
             return {}
         weighed = dict(zip((case.id for case in cases), done, strict=True))
-        if own and sum(getattr(each, "nbytes", _SMALL) for each in done) <= _SMALL:
+        size = sum(getattr(each, "nbytes", SMALL) for each in done)
+        if own and size <= self.bench.room_left:
+            self.bench.room_left -= size
             spoken.said.weighed[on] = weighed
         return weighed
 

@@ -8,7 +8,7 @@ from typing import Any
 _HEAD = ("layer", "type", "shape", "parameters", "bytes", "bits a weight", "not zero")
 
 
-def table(name: str, made: str, layers: Sequence[Mapping[str, Any]]) -> str:
+def table(title: str, layers: Sequence[Mapping[str, Any]]) -> str:
     """Rows of `{name, type, shape, parameters, bytes, nonzero}`, a layer each, and their sum."""
     rows = [_row(layer) for layer in layers]
     total = {key: sum(layer[key] for layer in layers) for key in ("parameters", "bytes")}
@@ -16,7 +16,7 @@ def table(name: str, made: str, layers: Sequence[Mapping[str, Any]]) -> str:
     share = kept / total["parameters"] if total["parameters"] else 1.0
     rows.append(_row({"name": "in all", "type": "", "shape": (), **total, "nonzero": share}))
     widths = [max(len(row[at]) for row in (_HEAD, *rows)) for at in range(len(_HEAD))]
-    return "\n".join([f"{name} ({made})", *(_line(row, widths) for row in (_HEAD, *rows))])
+    return "\n".join([title, *(_line(row, widths) for row in (_HEAD, *rows))])
 
 
 def _row(layer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -250,6 +250,7 @@ class Reporter:
         report.longrepr = self._told(outcome)
         if word == "error":
             report.__dict__["when"] = "measurement"
+            report.__dict__["hallmark_alike"] = (self.check.id, outcome.reason)
         return report
 
     def _report(self, nodeid: str, domain: str, seconds: float, start: float) -> pytest.TestReport:

@@ -1,4 +1,4 @@
-"""Finds the rooms: evaluators, model sources and report formats, ours and strangers' alike, by entry point."""
+"""Finds the rooms: evaluators, model sources, variants and report formats, ours and strangers', by entry point."""
 
 from __future__ import annotations
 
@@ -125,4 +125,4 @@ def fingerprint() -> str:
     everything = entry_points()
     points = [p for group in everything.groups if group.startswith("hallmark.") for p in everything.select(group=group)]
     known = sorted(f"{p.group}:{p.name}={p.value}@{p.dist.version if p.dist else ''}" for p in points)
-    return " ".join([*known, f"mlx@{installed('mlx')}"])
+    return " ".join([*known, *(f"{package}@{installed(package)}" for package in ("mlx", "mlx-lm"))])

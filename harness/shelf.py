@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from harness import rooms
+from harness.codec import digest_of, digest_of_file
 from harness.contract import Declared, Model, Refused, Site
 from harness.store import build_once, built_folder
 
@@ -39,13 +40,18 @@ def open_model(declared: Declared, site: Site) -> Model:
     """The model, opened; what is not built yet is built."""
     _build_strictly(declared, site)
     room: Any = rooms.source(declared.how)
+    _unchanged(declared, site)
     if not declared.steps:
-        return room.open(declared.options, site)  # type: ignore[no-any-return]
-    return room.open_folder(folder_of(declared, site), declared.options, site)  # type: ignore[no-any-return]
+        model: Model = room.open(declared.options, site)
+    else:
+        model = room.open_folder(folder_of(declared, site), declared.options, site)
+    _unchanged(declared, site)
+    return model
 
 
 def folder_of(declared: Declared, site: Site) -> Path:
     """The folder of weights that a declaration leads to; a step whose result is kept asks for nothing before it."""
+    os.environ.setdefault("MLX_ENABLE_TF32", "0")  # before anything imports MLX
     _build_strictly(declared, site)
     if not declared.steps:
         room: Any = rooms.source(declared.how)
@@ -55,11 +61,13 @@ def folder_of(declared: Declared, site: Site) -> Path:
     *before, step = declared.steps
 
     def build(draft: Path) -> None:
+        _unchanged(declared, site)
         base = folder_of(
             msgspec.structs.replace(declared, name=declared.base or declared.name, steps=tuple(before)), site
         )
         site.say(f"building {declared.name}: {step.what} {_options(step.options)}, once")
         rooms.variant(step.what).make(base, draft, step.options, site)
+        _unchanged(declared, site)  # what is kept under a recipe must be what the recipe speaks of
 
     return site.build_once(_key(declared), build)
 
@@ -82,7 +90,6 @@ def _build_strictly(declared: Declared, site: Site) -> None:
 def main() -> None:
     """Build the model that standard input declares; on standard output, why it can't be built."""
     declared, root, trusted = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[Declared, str, bool])
-    os.environ.setdefault("MLX_ENABLE_TF32", "0")
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)
     shelf = Shelf(Path(root), lambda text: print(text, file=sys.stderr, flush=True), trusted=trusted)
@@ -91,6 +98,18 @@ def main() -> None:
     except Exception as error:
         print(explain(error), file=out, flush=True)
         sys.exit(1)
+
+
+def _unchanged(declared: Declared, site: Site) -> None:
+    """Refused where a file that a step learns from, or what its source opens, is another than when it was planned."""
+    for step in declared.steps:
+        for name, known in step.files.items():
+            if digest_of_file(site.root / name) != known:
+                raise Refused(f"{name} has changed since it was planned; run again")
+    serving = getattr(rooms.source(declared.how), "SERVING", ())
+    options = {key: value for key, value in declared.options.items() if key not in serving}
+    if declared.said and digest_of(rooms.recipe(declared.how, options, site)) != declared.said:
+        raise Refused(f"what `{declared.how}` opens has changed since it was planned; run again")
 
 
 def is_built(declared: Declared, site: Site) -> bool | None:

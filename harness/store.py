@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -52,21 +53,55 @@ def built_folder(key: str) -> Path:
     return cache_folder() / "models" / key
 
 
+_whole: set[Path] = set()
+"""Folders that this process has found to be as they were built."""
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder is there, and nothing in it is another than when it was built."""
+    if folder in _whole and folder.is_dir():
+        return True
+    try:
+        same = folder.is_dir() and _seal_of(folder).read_text() == _seal(folder)
+    except OSError:
+        return False
+    if same:
+        _whole.add(folder)
+    return same
+
+
+def _seal_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.seal")
+
+
+def _seal(folder: Path) -> str:
+    """Of every file's name and bytes."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            found.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
 def build_once(key: str, build: Callable[[Path], None]) -> Path:
     """The folder of that key: one process builds it under a lock, in a folder beside, which then takes its name."""
     folder = built_folder(key)
-    if folder.is_dir():
+    if _is_whole(folder):
         return folder
     import filelock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{folder}.lock"):
-        if not folder.is_dir():
+        if not _is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
             for left in folder.parent.glob(f".{key}.*"):  # by a build that was killed: we hold the lock
                 shutil.rmtree(left, ignore_errors=True)
             draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}."))
             try:
                 build(draft)
+                _seal_of(folder).write_text(_seal(draft))
+                draft.chmod(0o755)
                 os.replace(draft, folder)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)

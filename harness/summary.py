@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
@@ -13,6 +14,31 @@ from harness.spec.faults import visible
 _COLOURS = {"pass": "green", "certified": "green", "fail": "red", "error": "red", "blocked": "red"}
 _COLOURS |= dict.fromkeys(("inconclusive", "incomplete", "unsupported"), "yellow")
 _ORDER = ("fail", "error", "inconclusive", "unsupported", "pass")
+
+
+class Brief:
+    """Has the terminal tell the first few of a check's errors that are alike; all are counted, and in the report."""
+
+    MOST = 3
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+        whole = terminalreporter.stats.get("error", [])
+        told: Counter[tuple[str, str]] = Counter()
+        few = []
+        for report in whole:
+            alike = getattr(report, "hallmark_alike", None)
+            if alike is not None:
+                told[alike] += 1
+            if alike is None or told[alike] <= self.MOST:
+                few.append(report)
+        if len(few) == len(whole):
+            return (yield)
+        terminalreporter.stats["error"] = few
+        try:
+            return (yield)
+        finally:
+            terminalreporter.stats["error"] = whole
 
 
 def summarise(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec import UNSET
 
 from harness import __version__, rooms
 from harness.certify import PLAN
+from harness.contract import Case, Check, Outcome
 from harness.ledger import FILE as OUTCOMES
 from harness.pages import CERTIFICATE, NotARun, Run, read_run
 
@@ -66,6 +68,40 @@ def _told(run: Run, folder: Path) -> Iterator[str]:
             yield f"{room.FILE}: it is not the report of this run; `hallmark report` writes it anew"
 
 
+def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) -> bool:
+    """Whether a recorded outcome is what its answer amounts to, and tells of the models what their settings tell."""
+    if not case.asks:
+        seen = rooms.evaluator(check.kind).measure(check, case, _Recalled(run, check, found.by))
+        return (seen.outcome, seen.answer, seen.differences) == (found.outcome, found.answer, found.differences)
+    try:
+        again = regrade(check, case, found)
+    except ValueError:
+        return False
+    said = again.answer if again.answer is not UNSET else found.answer
+    return bool(again.outcome == found.outcome and said == found.answer)
+
+
+class _Recalled:
+    """A bench that asks nobody, and knows of each model what the record says."""
+
+    def __init__(self, run: Run, check: Check, by: str) -> None:
+        self._facts = {setting.model: setting.facts for setting in run.settings}
+        self._facts |= {setting.model: setting.facts for setting in run.settings if setting.id == by}
+        self._check = check
+
+    def facts(self, role: str = "") -> Mapping[str, Any]:
+        return self._facts[self._check.others[role] if role else self._check.model]
+
+    def answer(self, case: Case, role: str = "") -> Any:
+        raise LookupError(f"`{case.id}` asks nothing")
+
+    def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
+        raise LookupError(f"`{case.id}` asks nothing")
+
+    def keep(self, build: Any, check: Check) -> Any:
+        return build(check)
+
+
 def _regraded(run: Run) -> Iterator[str]:
     """Grade each recorded answer again, where its kind can."""
     for check in run.plan.checks:
@@ -82,7 +118,7 @@ def _regraded(run: Run) -> Iterator[str]:
             found = run.outcomes(check.id).get(case_.id)
             if found is None or found.outcome not in ("met", "missed"):
                 continue
-            if found.answer is UNSET or regrade(check, case_, found).outcome != found.outcome:
+            if found.answer is UNSET or not _stands(run, check, case_, found, regrade):
                 yield f"{OUTCOMES}: {check.id}::{case_.id} is recorded as {found.outcome}, but its answer is not"
     known = {check.id for check in run.plan.checks}
     for stray in run.record.checks.keys() - known:

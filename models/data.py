@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, UnsetType
 
 from harness.codec import asked, digest_of, plain, plain_question
-from harness.contract import NotPlain, Refused
+from harness.contract import NotPlain, Refused, Site
 
 _FORMS = {"input": {"expect"}, "prompt": {"completion"}, "text": set[str](), "messages": set[str]()}
 _ANYWHERE = {"id", "tags", "weight", "cluster"}
@@ -116,3 +116,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+def learned(options: Mapping[str, Any], site: Site) -> Iterator[Any]:
+    """The inputs that a step learns from, which no check may ask: what a variant offers as its `learned`."""
+    if "data" in options:
+        for example in read_examples(site.root / options["data"]):
+            yield example.input

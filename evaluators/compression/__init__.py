@@ -82,6 +82,9 @@ def judge(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
 
 def _graded(check: Check, case: Case, answer: dict[str, Any], comparison: Any) -> Outcome:
     differences = comparison.differences(case.expect, answer["model"])
+    kl = answer.get("kl")
+    if kl is not None and not kl >= 0:
+        raise ValueError(f"probabilities can't stray by {kl}")
     was_met = not comparison.differences(case.expect, answer["baseline"])
     reason = ("" if was_met else "the baseline misses it too") if differences else "" if was_met else "gained"
     if differences and was_met:
@@ -102,18 +105,26 @@ def _weighed(case: Case, answer: dict[str, Any]) -> Outcome:
 
 
 def _size(facts: Any) -> dict[str, Any]:
-    return {key: facts[key] for key in ("weights", "made", "device", "blas", "numerics", "dtype") if key in facts}
+    return {key: facts[key] for key in ("weights", "device") if key in facts}
 
 
 def _divergence(expected: Any, got: Any) -> float | None:
-    """The mean, over the places of an answer, of what Kullback and Leibler measure, in nats."""
-    if expected is None or got is None or not len(expected):
+    """The mean over an answer's places of what Kullback and Leibler measure, in nats; None where it can't be told."""
+    if expected is None or got is None:
         return None
     import numpy
 
-    if expected.shape != got.shape:
-        raise ValueError(f"the models choose among other things: {expected.shape} and {got.shape}")
+    if expected.shape != got.shape:  # they choose among other things
+        return None
+    if not len(expected):  # nothing was said, and nothing strays
+        return 0.0
     p, q = numpy.asarray(expected, numpy.float64), numpy.asarray(got, numpy.float64)
+    if numpy.isnan(p).any() or numpy.isnan(q).any():
+        raise ValueError("a model's probabilities are not numbers")
     likely = numpy.exp(p)
-    terms = numpy.where(likely > 0, likely * (p - numpy.where(likely > 0, q, p)), 0.0)
-    return max(0.0, float(terms.sum(axis=-1).mean()))
+    with numpy.errstate(invalid="ignore"):  # what never happens strays by nothing
+        terms = numpy.where(likely > 0, likely * (p - q), 0.0)
+    strays = float(terms.sum(axis=-1).mean())
+    if strays == numpy.inf:
+        raise ValueError("a model rules out what the baseline may say")
+    return max(0.0, strays)

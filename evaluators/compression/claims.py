@@ -18,9 +18,9 @@ SCHEMA = {
     "properties": {
         "margin": {
             "type": "number",
-            "exclusiveMinimum": 0,
+            "minimum": 0.0001,
             "exclusiveMaximum": 1,
-            "description": "the share of cases, above 0 and below 1, by which it may do worse than the baseline",
+            "description": "the share of cases, from 0.0001 and below 1, by which it may do worse than the baseline",
         },
         "gain": {
             "type": "number",
@@ -109,7 +109,7 @@ def claim_faults(check: Check) -> Iterator[Objection]:
         yield Objection(("claim", bar), "claim", what, "remove the clusters, or write `population: suite`")
     if bar == "gain":
         return
-    confidence = claim.get("confidence", CONFIDENCE)
+    confidence = _confidence(claim)
     least = paired.least_pairs(claim["margin"], confidence)
     if check.cases and len(check.cases) < least:
         many = f"{len(check.cases)} case{'s' * (len(check.cases) != 1)}"
@@ -139,7 +139,7 @@ def judge_claims(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
     ruling = min((each.ruling for each in ruled), key=_WORST.index)
     low, high, p, method = _bounds(claim, pairs)
     bar = _bar(claim)
-    confidence = claim.get("confidence", CONFIDENCE)
+    confidence = _confidence(claim)
     needed = None
     if ruling == "inconclusive" and bar is not None and not lacking:
         needed = paired.deciding_pairs(pairs.gained, pairs.lost, pairs.n, bar, confidence)
@@ -177,7 +177,7 @@ def _bounds(claim: Mapping[str, Any], pairs: Pairs) -> tuple[float, float, float
     """The interval of the difference in shares met, and how it was come by."""
     if claim.get("population") == "suite":
         return pairs.difference, pairs.difference, None, "exact: the suite is the population"
-    confidence = claim.get("confidence", CONFIDENCE)
+    confidence = _confidence(claim)
     low, high = paired.tango(pairs.gained, pairs.lost, pairs.n, confidence)
     bar = _bar(claim)
     p = None if bar is None else paired.p_above(pairs.gained, pairs.lost, pairs.n, bar)
@@ -204,7 +204,7 @@ def _rule(
         return _faster(asked, done, weighed)
     if key == "kl":
         if "kl" not in figures:
-            return Ruled("unsupported", "one of the models does not tell its probabilities")
+            return Ruled("unsupported", "one of the models does not tell its probabilities, or of other choices")
         return Ruled(_within(figures["kl"], asked), f"strays by {figures['kl']:.3g} nats of {asked:g} allowed")
     if "bytes" not in figures or "baseline_bytes" not in figures:
         return Ruled("unsupported", "one of the models has no weights here to weigh")
@@ -234,7 +234,12 @@ def _better(claim: Mapping[str, Any], pairs: Pairs) -> Ruled:
         enough = low >= bar if "margin" in claim else low > bar
         return Ruled("pass" if enough else "fail", f"{said}; {asked}")
     said += f": between {low:+.4f} and {high:+.4f}; {asked}"
-    return Ruled("pass" if low > bar else "fail" if high < bar else "inconclusive", said)
+    shown = low > bar and ("margin" in claim or paired.p_gained(pairs.gained, pairs.lost) <= 1 - _confidence(claim))
+    return Ruled("pass" if shown else "fail" if high < bar else "inconclusive", said)
+
+
+def _confidence(claim: Mapping[str, Any]) -> float:
+    return float(claim.get("confidence", CONFIDENCE))
 
 
 def _faster(least: float, done: Sequence[Outcome], weighed: Mapping[str, Any]) -> Ruled:

@@ -81,10 +81,19 @@ class Document:
                 self.lacks_fragments = True
                 self.faults.extend(f for f in stop.faults if f not in self.faults)
 
+    def _refuse_what_is_the_specs_own(self, fragment: Map) -> None:
+        certificate = fragment.get("certificate", Map(fragment.spot))
+        for key, holder in (("numerics", fragment), ("expires", certificate)):
+            if key in holder:
+                what = f"`{key}` is the spec's own to say, and a fragment's goes unheard"
+                self.faults.append(Fault(holder.keys_at[key], "fragment", what, "write it in the spec"))
+
     def _merge(self, document: Map, *, top: bool) -> None:
         """Fragments come first; what stands nearer to the spec wins."""
         if top:
             self.about = document
+        else:
+            self._refuse_what_is_the_specs_own(document)
         for name in document.get("models", ()):
             models = document["models"]
             if name in self.models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import msgspec
 
 from harness import rooms
 from harness.codec import asked, digest_of
-from harness.contract import Case, Declared, Site, Step
+from harness.contract import Case, Declared, Refused, Site, Step
 from harness.provenance import installed
 from harness.spec import envelope
 from harness.spec.document import Document
@@ -19,6 +20,8 @@ from harness.spec.places import resolve, shown
 from harness.spec.shape import shape_faults
 from harness.spec.substitute import Substitution
 from harness.spec.text import Map, Seq, bare, find
+
+_DEEP = 64
 
 
 class Known(NamedTuple):
@@ -69,6 +72,8 @@ class Models:
         """What a room raises while it is asked about a spec is a fault of that spec's line, and no traceback."""
         try:
             yield
+        except Refused as error:
+            self._fault(spot, "room", str(error))
         except Exception as error:
             self._fault(spot, "room", f"`{room}` can't make sense of this: {type(error).__name__}: {error}")
 
@@ -84,6 +89,9 @@ class Models:
             way = " -> ".join(f"`{each}`" for each in circle)
             self._fault(at, "circle", f"the model comes from itself: {way}", "start from a model that has a source")
             return None
+        if len(self._asked) > _DEEP:
+            self._fault(at, "deep", f"the model has more than {_DEEP} models before it", "start from a nearer one")
+            return None
         return self._read_one(name)
 
     # ------------------------------------------------------------------------------ with a source
@@ -95,7 +103,7 @@ class Models:
         if how is None or not self._fits(written, envelope.model_schema(how)):
             return None
         before = len(self.faults)
-        digests: list[str] = []
+        digests: dict[str, str] = {}
         options = self._resolved(written, envelope.model_schema(how), written.spot, digests)
         room = rooms.source(how)
         batch = options.pop("batch", room.BATCH)
@@ -110,9 +118,12 @@ class Models:
                 recipe = rooms.recipe(how, weights, self.site)
         if len(self.faults) > before:
             return None
-        self.recipes.append((how, weights, digest_of(recipe)))
-        recipe = digest_of([how, recipe, digests])
-        declared = Declared(name=name, how=how, options=options, recipe=_served(recipe, serving), at=spot.short)
+        said = digest_of(recipe)
+        self.recipes.append((how, weights, said))
+        recipe = digest_of([how, recipe, list(digests.values())])
+        declared = Declared(
+            name=name, how=how, options=options, said=said, recipe=_served(recipe, serving), at=spot.short
+        )
         return Known(declared, batch, recipe, {})
 
     def _source(self, name: str, written: Map, spot: Spot) -> str | None:
@@ -171,16 +182,18 @@ class Models:
         if strange or not self._fits(written, schema):
             return None
         before = len(self.faults)
-        digests: list[str] = []
+        digests: dict[str, str] = {}
         options = self._resolved(written, schema, written.spot, digests)
         learned = dict(base.learned)
-        step = self._step(what, options, [base.weights, digests], learned, written) if what else None
+        if len(self.faults) > before:
+            return None
+        step = self._step(what, options, base.weights, digests, learned, written) if what else None
         if len(self.faults) > before:
             return None
         steps = (*base.declared.steps, *((step,) if step else ()))
         weights, serving = _parted(base.declared.options, room)
         recipe = step.recipe if step else base.weights
-        own = {key: options[key] for key in getattr(room, "SERVING", ()) if key in options}
+        own = {key: _over(serving.get(key), options[key]) for key in getattr(room, "SERVING", ()) if key in options}
         serving |= own
         with self.asking(spot, base.declared.how):
             for said in rooms.optional(room, "faults", {**weights, **serving}, self.site, default=()) if own else ():
@@ -201,7 +214,8 @@ class Models:
         self,
         what: str,
         options: dict[str, Any],
-        stands_on: list[Any],
+        weights: str,
+        files: dict[str, str],
         learned: dict[str, frozenset[str]],
         written: Map,
     ) -> Step:
@@ -212,13 +226,14 @@ class Models:
                 self._fault(find(written, said.path, written.spot), said.code, said.what, said.instead)
             if len(self.faults) == before:
                 inputs = rooms.optional(room, "learned", options[what], self.site, default=())
-                learned[f"`{what}` at {written.keys_at[what].short}"] = frozenset(map(asked, inputs))
-        recipe = digest_of([stands_on, what, room.VERSION, options[what], installed("mlx")])
-        return Step(what=what, options=options[what], recipe=recipe)
+                learned[f"`{what}` at {written.keys_at[what]}"] = frozenset(map(asked, inputs))
+        stands_on = [weights, list(files.values())]
+        recipe = digest_of([stands_on, what, room.VERSION, options[what], installed("mlx"), installed("mlx-lm")])
+        return Step(what=what, options=options[what], files=files, recipe=recipe)
 
     # -------------------------------------------------------------------------------------- files
 
-    def _resolved(self, value: Any, schema: Mapping[str, Any], at: Spot, digests: list[str]) -> Any:
+    def _resolved(self, value: Any, schema: Mapping[str, Any], at: Spot, digests: dict[str, str]) -> Any:
         """The value with each path in it resolved from the root, its file among those that the plan stands on, and each
         model that it names in that name's place."""
         if isinstance(value, Map):
@@ -239,17 +254,17 @@ class Models:
             self.faults.extend(stop.faults)
             return value
 
-    def _path(self, value: str, form: str, at: Spot, digests: list[str]) -> str:
+    def _path(self, value: str, form: str, at: Spot, digests: dict[str, str]) -> str:
         root = self.site.root
         if form == "folder-or-id":
-            if not value.startswith((".", "/", "~")) and not (root / at.page.name).parent.joinpath(value).is_dir():
+            if not value.startswith((".", "/", "~")) and not os.path.isdir((root / at.page.name).parent / value):
                 return value
             return f"./{shown(resolve(value, at, root, folder=True, there=False), root)}"
         path = resolve(value, at, root, folder=form == "folder")
         for file in [path] if form == "file" else sorted(path.iterdir()):
             if file.is_file():
                 self.document.load(file, shown(file, root))
-                digests.append(self.document.files[shown(file, root)])
+                digests[shown(file, root)] = self.document.files[shown(file, root)]
         return shown(path, root)
 
 
@@ -257,6 +272,11 @@ def _parted(options: Mapping[str, Any], room: Any) -> tuple[dict[str, Any], dict
     """What decides the weights, and what decides how they are asked."""
     keys = getattr(room, "SERVING", ())
     return {k: v for k, v in options.items() if k not in keys}, {k: v for k, v in options.items() if k in keys}
+
+
+def _over(base: Any, own: Any) -> Any:
+    """What a model says of how it is asked, over what the one it was made from said."""
+    return {**base, **own} if isinstance(base, dict) and isinstance(own, dict) else own
 
 
 def _served(recipe: str, serving: Mapping[str, Any]) -> str:

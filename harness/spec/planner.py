@@ -166,7 +166,7 @@ class _Planner:
         many = isinstance(models, list)
         for index, model in enumerate(models if many else [models]):
             at = find(check, ("model", index) if many else ("model",), spot)
-            if not model or self.is_model(model, at):
+            if "model" not in check or self.is_model(model, at):
                 made = self.check(check, spot, {"": model, **others}, [model, *labels] if many else labels)
                 if made:
                     yield made
@@ -291,7 +291,7 @@ class _Planner:
                 yield from rooms.optional(room, "remarks", declared.options, self.site, ids, default=())
             for step, inputs in known.learned.items():
                 if inputs and ids:
-                    none = f"none of which is among the {len(ids)} cases that it is asked"
+                    none = f"none of which is written as one of the {len(ids)} cases that it is asked"
                     yield f"{name}: {step} learned from {len(inputs)} inputs, {none}"
 
 

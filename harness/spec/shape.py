@@ -79,7 +79,7 @@ def _faults(error: Any, root: Any, spot: Spot) -> list[Fault]:
                     "wrong-value",
                     f"{here} is {_say(instance)}",
                     meant(instance, limit)
-                    if isinstance(instance, str)
+                    if isinstance(instance, str) and all(isinstance(each, str) for each in limit)
                     else f"known here: {listed(list(map(str, limit)))}",
                 )
             ]

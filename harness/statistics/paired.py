@@ -29,6 +29,13 @@ def p_above(gained: int, lost: int, n: int, bar: float) -> float:
     return 1 - NormalDist().cdf(_score(gained, lost, n, bar))
 
 
+def p_gained(gained: int, lost: int) -> float:
+    """McNemar's mid-p, one-sided: the chance of so many gained, were gaining and losing equally likely."""
+    n = gained + lost
+    above = sum(comb(n, k) for k in range(gained + 1, n + 1)) + comb(n, gained) / 2
+    return above / 2**n if n < 1000 else 1 - NormalDist().cdf((gained - lost) / sqrt(n))
+
+
 def least_pairs(margin: float, confidence: float) -> int:
     """The fewest pairs that can show that the second is not worse by the margin: none of them may differ."""
     if margin >= 1:
@@ -47,7 +54,8 @@ def deciding_pairs(gained: int, lost: int, n: int, bar: float, confidence: float
     above = (gained - lost) / n > bar
 
     def decided(many: int) -> bool:
-        low, high = tango(round(gained * many / n), round(lost * many / n), many, confidence)
+        up = round(gained * many / n)
+        low, high = tango(up, min(round(lost * many / n), many - up), many, confidence)
         return low > bar if above else high < bar
 
     many = n

@@ -23,6 +23,8 @@ from models.language.writing import Speech, alone, together
 
 
 class Speaker:
+    padded = True
+
     def __init__(self, folder: Path, way: Way, draft: Path | None, trusted: bool) -> None:
         self.folder = folder
         self.way = way

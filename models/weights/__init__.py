@@ -4,7 +4,18 @@
 weights weigh.
 """
 
-from models.weights.counting import Layer, footprint, layers
+from models.weights.counting import Layer, footprint, inspect, layers
 from models.weights.files import adapter, check_files, digest, read_config, save, tensors
 
-__all__ = ["Layer", "adapter", "check_files", "digest", "footprint", "layers", "read_config", "save", "tensors"]
+__all__ = [
+    "Layer",
+    "adapter",
+    "check_files",
+    "digest",
+    "footprint",
+    "inspect",
+    "layers",
+    "read_config",
+    "save",
+    "tensors",
+]

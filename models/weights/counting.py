@@ -52,6 +52,11 @@ def layers(folder: Path) -> list[Layer]:
     return [_layer(path, parts, config, arrays) for path, parts in _parts(tensors(folder))]
 
 
+def inspect(folder: Path) -> list[dict[str, Any]]:
+    """The layers as plain data, for people: what a source of weights offers as its `inspect`."""
+    return [layer._asdict() for layer in layers(folder)]
+
+
 def footprint(folder: Path) -> dict[str, Any]:
     """The weights in figures, as plain data: what a model says of itself.
 

@@ -108,7 +108,7 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
         yield {
             "anchor": f"check-{number}",
             "order": order_of[check.id],
-            "versus": _versus(check),
+            "versus": _versus(check, result),
             "where": where.get(check.model, ""),
             **_check(pages, check, result, panels[check.kind]),
         }
@@ -121,9 +121,9 @@ def _where(facts: Mapping[str, Any]) -> str:
     return ", ".join([*map(str, filter(None, words)), f"{facts.get('numerics', 'strict')} numerics"])
 
 
-def _versus(check: Check) -> str:
-    """What checks have in common that hold models against the same ones, over the same number of cases."""
-    return " ".join([*check.others.values(), str(len(check.cases))])
+def _versus(check: Check, result: CheckResult) -> Any:
+    """What checks have in common that hold models against the same one, on the same cases, by the same measure."""
+    return (*check.others.values(), tuple(case.id for case in check.cases), result.figures.get("baseline_met"))
 
 
 def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Template) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
 
 def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
     """What a kind tells of all its checks together, those side by side that hold models against the same one."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[Any, list[dict[str, Any]]] = {}
     for item in sorted(items, key=lambda item: item["order"]):
         groups.setdefault(item["versus"], []).append(item)
     parts = _environment().get_template("parts.html").module

@@ -89,6 +89,8 @@ def test_a_margin_of_the_suite_is_a_matter_of_counting() -> None:
 def test_a_gain_has_to_be_shown() -> None:
     assert ruled({"gain": 0}, outcomes(200, gained=20, lost=5)).verdict == "pass"
     assert ruled({"gain": 0}, outcomes(200, gained=12, lost=8)).verdict == "inconclusive"
+    assert ruled({"gain": 0}, outcomes(3, gained=3)).verdict == "inconclusive"  # one in eight by chance alone
+    assert ruled({"gain": 0}, outcomes(5, gained=5)).verdict == "pass"
     assert ruled({"gain": 0}, outcomes(200, gained=1, lost=20)).verdict == "fail"
     assert ruled({"gain": 0, "population": "suite"}, outcomes(200)).verdict == "fail"
     assert ruled({"gain": 0, "population": "suite"}, outcomes(200, gained=1)).verdict == "pass"
@@ -264,6 +266,34 @@ def test_straying_is_nought_where_nothing_strays_and_unknown_where_nothing_is_we
     same = np.log(np.array([[0.5, 0.5], [1.0, 1e-30]]))
     assert _divergence(same, same) == 0
     assert _divergence(None, same) is None
-    assert _divergence(same[:0], same[:0]) is None
-    with pytest.raises(ValueError, match="choose among other things"):
-        _divergence(same, same[:, :1])
+    assert _divergence(same[:0], same[:0]) == 0
+    assert _divergence(same, same[:, :1]) is None
+
+
+def test_probabilities_that_are_no_numbers_err() -> None:
+    good = np.log(np.array([[0.5, 0.5]]))
+    for pair in ((good, good * np.nan), (good * np.nan, good)):
+        with pytest.raises(ValueError, match="are not numbers"):
+            _divergence(*pair)
+
+
+def test_a_model_that_rules_out_what_the_baseline_says_errs() -> None:
+    with pytest.raises(ValueError, match="rules out"):
+        _divergence(np.log(np.array([[0.5, 0.5]])), np.array([[0.0, -np.inf]]))
+
+
+def test_what_never_happens_strays_by_nothing() -> None:
+    sure = np.array([[0.0, -np.inf]])
+    assert _divergence(sure, sure) == 0
+    assert _divergence(sure, np.log(np.array([[0.5, 0.5]]))) == pytest.approx(np.log(2))
+
+
+def test_an_answer_that_was_tampered_with_is_not_graded_as_recorded() -> None:
+    subject = check({"margin": 0.5})
+    (case, *_) = subject.cases
+    outcome = measure(subject, case, Bench())
+    said = {**outcome.answer, "baseline_met": False}  # type: ignore[dict-item]
+    forged = Outcome(case=case.id, outcome="met", answer=said)
+    assert regrade(subject, case, forged).answer != forged.answer
+    with pytest.raises(ValueError, match="can't stray by -1"):
+        regrade(subject, case, Outcome(case=case.id, outcome="met", answer={**said, "kl": -1}))

@@ -223,6 +223,14 @@ def test_one_models_failure_is_one_cases_error(pair: Any) -> None:
     assert found["c2"].answer == ["small c2", "base c2", "weight of base c2"]
 
 
+def test_one_models_failure_changes_no_answer_of_the_other(pair: Any) -> None:
+    desk, models = pair(fails="c1")
+    measured(desk, 0)
+    assert models["small"].asked[0] == ["c0", "c1", "c2"]
+    assert ["c0"] not in models["small"].asked
+    assert models["base"].asked[1:] == [["c0"], ["c1"], ["c2"]]  # each once, however often it is wanted
+
+
 def test_time_is_told_by_model_where_there_are_several(pair: Any) -> None:
     desk, _ = pair()
     outcome = measured(desk, 0)["c1"]

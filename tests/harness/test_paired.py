@@ -81,6 +81,13 @@ def test_what_would_decide_does_decide() -> None:
     assert tango(round(2 * n / 500), round(10 * n / 500), n, 0.95)[0] > -0.02
 
 
+@given(pairs(), st.sampled_from([-0.1, 0.0, 0.2]))
+def test_what_would_decide_is_asked_of_possible_counts_alone(given: tuple[int, int, int], bar: float) -> None:
+    gained, lost, n = given
+    needed = deciding_pairs(gained, lost, n, bar, 0.95)
+    assert needed is None or needed >= n
+
+
 def test_a_difference_at_the_margin_is_decided_by_no_number() -> None:
     assert deciding_pairs(0, 10, 500, -0.02, 0.95) is None
 

@@ -187,3 +187,20 @@ def test_processes_that_ask_at_once_build_once_and_all_get_it_whole(shelf: Shelf
     told = [child.communicate(timeout=60)[0] for child in asking]
     assert told == ["one two\n"] * 4
     assert (tmp_path / "log").read_text() == "built\n"
+
+
+def test_a_kept_folder_that_was_damaged_is_built_anew(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness import store
+
+    built: list[Path] = []
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        (folder / "weights").write_text("whole")
+
+    folder = shelf.build_once("k", build)
+    (folder / "weights").write_text("hole")
+    monkeypatch.setattr(store, "_whole", set())  # as another process finds it
+    assert (shelf.build_once("k", build) / "weights").read_text() == "whole"
+    assert (shelf.build_once("k", build) / "weights").read_text() == "whole"
+    assert len(built) == 2

@@ -41,7 +41,7 @@ def hub(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copytree(tiny, repository / "snapshots" / COMMIT))
 
 
-@pytest.mark.parametrize("named", ["models/tiny", "./models/tiny", "models/../models/tiny"])
+@pytest.mark.parametrize("named", ["./models/tiny", "./models/../models/tiny"])
 def test_a_folder_of_the_project_is_opened(site: Shelf, tiny: Path, named: str) -> None:
     options = {"mlx_lm": named, "generate": {"max_tokens": 4}}
     assert list(mlx_lm.faults(options, site)) == []
@@ -62,7 +62,8 @@ def test_a_model_of_the_hub_is_opened_from_the_local_cache(site: Shelf, hub: Pat
 
 def test_a_folder_of_the_project_goes_before_a_model_of_the_hub(site: Shelf, hub: Path) -> None:
     shutil.copytree(site.root / "models" / "tiny", site.root / "org" / "tiny")
-    assert mlx_lm.folder({"mlx_lm": HUB}, site) == site.root / HUB
+    assert mlx_lm.folder({"mlx_lm": f"./{HUB}"}, site) == site.root / HUB  # as the planner writes it
+    assert mlx_lm.folder({"mlx_lm": HUB}, site) == hub
 
 
 def test_a_model_that_was_never_downloaded_is_told_of_when_it_is_opened(site: Shelf, hub: Path) -> None:
@@ -101,15 +102,15 @@ def test_a_folder_that_can_not_be_had_is_remarked_on_and_refused_when_it_is_open
 
 
 def test_a_folder_has_no_revision(site: Shelf) -> None:
-    (objection,) = mlx_lm.faults({"mlx_lm": "models/tiny", "revision": "v1"}, site)
+    (objection,) = mlx_lm.faults({"mlx_lm": "./models/tiny", "revision": "v1"}, site)
     assert objection.path == ("revision",)
-    assert objection.what.startswith("`models/tiny` is a folder, and `revision` belongs to")
+    assert objection.what.startswith("`./models/tiny` is a folder, and `revision` belongs to")
 
 
 def test_what_the_way_tells_is_a_fault_and_what_the_headers_tell_a_remark(site: Shelf) -> None:
     config = site.root / "models" / "tiny" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "model_file": "code.py"}))
-    options = {"mlx_lm": "models/tiny", "generate": {"top_k": 3}}
+    options = {"mlx_lm": "./models/tiny", "generate": {"top_k": 3}}
     (way,) = mlx_lm.faults(options, site)
     assert way.path == ("generate", "top_k")
     (python,) = mlx_lm.remarks(options, site, set())
@@ -122,7 +123,7 @@ def test_what_the_way_tells_is_a_fault_and_what_the_headers_tell_a_remark(site: 
 def test_the_recipe_follows_the_bytes_and_not_the_way_the_place_or_the_time(
     site: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"mlx_lm": "models/tiny"}
+    options = {"mlx_lm": "./models/tiny"}
     folder = site.root / "models" / "tiny"
     first = mlx_lm.recipe(options, site)
     shutil.copytree(folder, site.root / "copy")
@@ -145,7 +146,7 @@ def test_a_large_file_is_read_once(site: Shelf, monkeypatch: pytest.MonkeyPatch)
     said: list[str] = []
     shelf = Shelf(site.root, said.append)
     monkeypatch.setattr(mlx_lm, "_LARGE", 100_000)
-    recipes = [mlx_lm.recipe({"mlx_lm": "models/tiny"}, shelf) for _ in range(3)]
+    recipes = [mlx_lm.recipe({"mlx_lm": "./models/tiny"}, shelf) for _ in range(3)]
     assert said == ["reading model.safetensors for its digest, once"]
     assert recipes[0] == recipes[1] == recipes[2]
 
@@ -159,7 +160,7 @@ def test_without_mlx_lm_it_says_what_to_install(site: Shelf, hub: Path, monkeypa
         ("mlx.core", "MLX is not installed: pip install 'mlx-hallmark[mlx,lm]'"),
     ):
         monkeypatch.setattr(folders, "find_spec", lambda name, missing=missing: None if name == missing else real(name))
-        for options in ({"mlx_lm": "models/tiny"}, {"mlx_lm": HUB}):
+        for options in ({"mlx_lm": "./models/tiny"}, {"mlx_lm": HUB}):
             with pytest.raises(Refused) as refused:
                 mlx_lm.open(options, site)
             assert str(refused.value) == said

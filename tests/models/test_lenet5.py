@@ -365,6 +365,6 @@ def test_a_model_that_the_zoo_lacks_is_a_fault_that_names_those_it_has(tmp_path:
 
 
 def test_without_mlx_the_zoo_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "_mlx", lambda: None)
+    monkeypatch.setattr(zoo, "_version", lambda package: None)
     with pytest.raises(Refused, match="pip install"):
         zoo.open({"zoo": "lenet5"}, Shelf(tmp_path, print))

@@ -10,6 +10,7 @@ A word that is a folder of the project is that folder; any other is an id of the
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.codec import digest_of_file
 from harness.contract import Objection, Refused, Site
-from models import language, weights
+from models import language
 from models.language import folder as folders
+from models.weights import inspect
 
 if TYPE_CHECKING:
     from models.language.speaker import Speaker
+
+__all__ = ["BATCH", "SCHEMA", "SERVING", "faults", "folder", "inspect", "open", "open_folder", "recipe", "remarks"]
 
 SCHEMA = {
     "properties": {
@@ -51,11 +55,11 @@ def _local(options: Mapping[str, Any], site: Site) -> Path | None:
     """The folder that is meant, or None where a hub id is."""
     named = options["mlx_lm"]
     path = site.root / named
-    if not path.is_dir() and not named.startswith((".", "/", "~")) and _ID.fullmatch(named):
+    if not named.startswith((".", "/", "~")) and _ID.fullmatch(named):  # the planner writes a folder as ./folder
         return None
     if not path.resolve().is_relative_to(site.root.resolve()):
         raise Refused(f"`{named}` is outside the project; put the model in it, or name one of the hub: org/name")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise Refused(f"there is no folder `{named}`; name one of the project, or a model of the hub: org/name")
     return path
 
@@ -96,14 +100,9 @@ def open_folder(folder: Path, options: Mapping[str, Any], site: Site) -> Speaker
     return language.open(folder, options, site)
 
 
-def inspect(folder: Path) -> list[dict[str, Any]]:
-    """The layers of a folder of weights, for people."""
-    return [layer._asdict() for layer in weights.layers(folder)]
-
-
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
     yield from language.faults(options.get("generate", {}))
-    if "revision" in options and (site.root / options["mlx_lm"]).is_dir():
+    if "revision" in options and options["mlx_lm"].startswith("."):
         what = f"`{options['mlx_lm']}` is a folder, and `revision` belongs to a hub id"
         yield Objection(("revision",), "weights", what, "drop it")
 
@@ -138,11 +137,14 @@ def _digest(file: Path, site: Site) -> str:
     about = file.stat()
     if about.st_size < _LARGE:
         return digest_of_file(file)
-    said = f"{file.resolve()}\0{about.st_size}\0{about.st_mtime_ns}\0{about.st_ino}"
+    said = f"{file.resolve()}\0{about.st_size}\0{about.st_mtime_ns}\0{about.st_ctime_ns}\0{about.st_ino}"
 
     def build(into: Path) -> None:
         site.say(f"reading {file.name} for its digest, once")
         (into / "digest").write_text(digest_of_file(file))
 
-    kept = site.build_once(f"digest-{hashlib.sha256(said.encode()).hexdigest()[:16]}", build)
-    return (kept / "digest").read_text()
+    try:
+        kept = site.build_once(f"digest-{hashlib.sha256(said.encode()).hexdigest()[:16]}", build)
+        return (kept / "digest").read_text()
+    except OSError:  # nothing can be kept here
+        return digest_of_file(file)

@@ -11,6 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract import Model, Objection, Refused, Site
+from models.weights import inspect
+
+__all__ = [
+    "BATCH",
+    "SCHEMA",
+    "SERVING",
+    "faults",
+    "folder",
+    "inspect",
+    "kept",
+    "open",
+    "open_folder",
+    "recipe",
+    "remarks",
+]
 
 SCHEMA: Mapping[str, Any] = {
     "properties": {
@@ -53,10 +68,9 @@ def open_folder(folder: Path, options: Mapping[str, Any], site: Site) -> Model:
     return families.family(folder).open(folder, options, site)
 
 
-def inspect(folder: Path) -> list[dict[str, Any]]:
-    from models import weights
-
-    return [layer._asdict() for layer in weights.layers(folder)]
+def recipe(options: Mapping[str, Any], site: Site) -> list[Any]:
+    """The file's bytes are digested by the planner, as every file of a spec is."""
+    return [VERSION, options["architecture"]]
 
 
 def kept(options: Mapping[str, Any], site: Site) -> bool:

@@ -17,6 +17,21 @@ from typing import Any, Protocol, cast
 from harness.contract import Model, Objection, Refused, Site
 from models.language.options import GENERATE
 from models.language.options import faults as generate_faults
+from models.weights import inspect
+
+__all__ = [
+    "BATCH",
+    "SCHEMA",
+    "SERVING",
+    "Zooed",
+    "faults",
+    "folder",
+    "inspect",
+    "kept",
+    "open",
+    "open_folder",
+    "recipe",
+]
 
 SCHEMA = {
     "properties": {
@@ -71,7 +86,7 @@ def recipe(options: Mapping[str, Any], site: Site) -> list[Any]:
     point = _offered()[options["zoo"]]
     room = cast(Zooed, point.load())
     data = _digest(site.root / options["data"]) if "data" in options else None
-    return [point.value, room.VERSION, options.get("seed", 0), data, _mlx()]
+    return [point.value, room.VERSION, options.get("seed", 0), data, _version("mlx"), _version("mlx-lm")]
 
 
 def _digest(folder: Path) -> str:
@@ -82,9 +97,9 @@ def _digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def _mlx() -> str | None:
+def _version(package: str) -> str | None:
     try:
-        return version("mlx")
+        return version(package)
     except PackageNotFoundError:
         return None
 
@@ -117,13 +132,7 @@ def open(options: Mapping[str, Any], site: Site) -> Model:
     return open_folder(folder(options, site), options, site)
 
 
-def inspect(folder: Path) -> list[dict[str, Any]]:
-    from models import weights
-
-    return [layer._asdict() for layer in weights.layers(folder)]
-
-
 def _zooed(options: Mapping[str, Any]) -> Zooed:
-    if _mlx() is None:
+    if _version("mlx") is None:
         raise Refused("MLX is not installed: pip install 'mlx-hallmark[mlx,zoo]'")
     return cast(Zooed, _offered()[options["zoo"]].load())

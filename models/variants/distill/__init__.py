@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contract import Objection, Refused, Site
+from models.data import learned
 
 if TYPE_CHECKING:
     from models.families import Family
     from models.training import Study
+
+__all__ = ["SCHEMA", "VERSION", "faults", "learned", "make"]
 
 SCHEMA = {
     "properties": {
@@ -111,14 +114,6 @@ def faults(options: Mapping[str, Any]) -> Iterator[Objection]:
             "without any label, and without a teacher's word on the rest, there is nothing to learn",
             "show some labels, or raise `share` and use what is `unlabelled`",
         )
-
-
-def learned(options: Mapping[str, Any], site: Site) -> Iterator[Any]:
-    if "data" in options:
-        from models.data import read_examples
-
-        for example in read_examples(site.root / options["data"]):
-            yield example.input
 
 
 def make(base: Path, folder: Path, options: Mapping[str, Any], site: Site) -> None:

@@ -11,24 +11,17 @@ bits it could round a small adapter away. A network of the zoo learns the same w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.contract import Site
+from models.data import learned
 from models.variants.lora.plan import SCHEMA, faults
 
 __all__ = ["SCHEMA", "VERSION", "faults", "learned", "make"]
 
 VERSION = 1
-
-
-def learned(options: Mapping[str, Any], site: Site) -> Iterator[Any]:
-    """The inputs of the lessons."""
-    from models.data import read_examples
-
-    for example in read_examples(site.root / options["data"]):
-        yield example.input
 
 
 def make(base: Path, folder: Path, options: Mapping[str, Any], site: Site) -> None:

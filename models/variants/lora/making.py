@@ -100,12 +100,12 @@ def _teach(network: Any, study: Any, recipe: Recipe, sample: Sample, say: Callab
 def _refuse_what_is_lost(lost: Apart, learned: Apart, dtype: mx.Dtype) -> None:
     """An adapter that is written must say what it has learned."""
     limit = LIMIT if dtype == mx.float32 else HALF
-    if lost.mean > limit:
+    if not lost.mean <= limit:  # nor where it is no number
         raise Refused(
             f"fused, it says something else than its adapter: KL {lost.mean:.2g} nats, beyond {limit:.2g};"
             " leave `fuse` out"
         )
-    if lost.mean > max(NOISE, SHARE * learned.mean):
+    if not lost.mean <= max(NOISE, SHARE * learned.mean):
         raise Refused(
             f"what it learned is too little for weights in {str(dtype).removeprefix('mlx.core.')}: of a KL of"
             f" {learned.mean:.2g} nats {lost.mean:.2g} are lost; leave `fuse` out, learn more, or `cast: float32` first"

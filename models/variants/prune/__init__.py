@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contract import Objection, Refused, Site
+from models.data import learned
 
 if TYPE_CHECKING:
     from models.families import Family
+
+__all__ = ["SCHEMA", "VERSION", "faults", "learned", "make"]
 
 SCHEMA = {
     "properties": {
@@ -109,14 +112,6 @@ def faults(options: Mapping[str, Any]) -> Iterator[Objection]:
             )
 
 
-def learned(options: Mapping[str, Any], site: Site) -> Iterator[Any]:
-    if "data" in options:
-        from models.data import read_examples
-
-        for example in read_examples(site.root / options["data"]):
-            yield example.input
-
-
 def make(base: Path, folder: Path, options: Mapping[str, Any], site: Site) -> None:
     from models import weights
     from models.families import family_of
@@ -139,9 +134,10 @@ def _zeroed(
     base: Path, family: Family, options: Mapping[str, Any], site: Site
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """The network with its least weights at zero, counted at the end of everything; and what it learned."""
-    from models.variants.prune.single import counted, zero_smallest
+    from models.variants.prune.single import counted, refuse_unmet, zero_smallest
 
     network, spared = family.network(base), options.get("keep", ())
+    refuse_unmet(network, spared)
     zero_smallest(network, options["sparsity"], layerwise=options.get("scope") == "layer", spared=spared)
     taught = _finetuned(network, base, family, options, site)
     return network, counted(network, spared), taught
@@ -153,9 +149,11 @@ def _narrowed(
     """A network with fewer channels, its config, and what became of it."""
     from mlx.utils import tree_flatten
 
+    from models.variants.prune.single import refuse_unmet
     from models.variants.prune.whole import chosen, cut, size
 
     network = family.network(base)
+    refuse_unmet(network, options.get("keep", ()))
     offered, before = family.channels(network), size(network)
     layerwise, spared = options.get("scope") == "layer", options.get("keep", ())
     kept = chosen(network, offered, options["sparsity"], layerwise=layerwise, spared=spared)

@@ -29,6 +29,15 @@ def _multiplying(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield path, module
 
 
+def refuse_unmet(network: nn.Module, patterns: Sequence[str]) -> None:
+    """A pattern that names no layer would spare nothing."""
+    paths = sorted(path for path, module in network.named_modules() if path and "weight" in module)
+    for pattern in patterns:
+        if not any(fnmatchcase(path, pattern) for path in paths):
+            listed = ", ".join(paths[:20]) + (", ..." if len(paths) > 20 else "")
+            raise Refused(f"`keep` names {pattern}, which is no layer of this network; it has {listed}")
+
+
 def matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 

@@ -35,7 +35,7 @@ def quantize(base: Path, folder: Path, options: Mapping[str, Any], site: Site) -
         put(network, _rounded(network, choice))
     else:
         network, made["kl"] = _tuned(lambda: family.network(base), choice, examples, options, config)
-        if made["kl"][method] > made["kl"]["round"]:
+        if not made["kl"][method] <= made["kl"]["round"]:
             site.say(f"  {method} does no better than rounding here: KL {made['kl'][method]:.4f}")
     packed = leaves(network)
     put(network, {path: simulated(packed[path], inputs) for path, inputs in ranges.items()})

@@ -13,7 +13,7 @@ from models.zoo.lenet5.digits import LEVELS, upscaled
 
 def read(input: Any) -> NDArray[np.uint8] | Refused:
     """28x28 levels from 0 to 255, or why there are none."""
-    image: Any = input.get("image") if isinstance(input, dict) else None
+    image: Any = input["image"] if isinstance(input, dict) and input.keys() == {"image"} else None
     if _is_square(image, 8) and all(isinstance(row, str) for row in image):
         if not all(c in LEVELS for row in image for c in row):
             return Refused(f"the image has characters other than {LEVELS}")

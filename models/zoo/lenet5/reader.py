@@ -23,6 +23,7 @@ from models.zoo.lenet5.image import read
 
 class Reader:
     together = True
+    padded = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

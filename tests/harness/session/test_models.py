@@ -59,7 +59,7 @@ def test_two_processes_at_once_build_a_variant_once(project: Project, tmp_path: 
     assert told.count("building half: cast") == 1
     assert told.count("building both: quantize") == 1
     again = project.hallmark("models", "build", "specs", HALLMARK_CACHE=str(tmp_path / "cache"))
-    assert again.out.count("nothing to build") == 3
+    assert again.out.count("built before") == 3
 
 
 @pytest.mark.mlx
@@ -128,6 +128,38 @@ def test_a_model_that_can_not_be_opened_costs_its_own_cases_alone(project: Proje
 
 
 @pytest.mark.mlx
+def test_what_learns_from_a_file_that_has_changed_since_is_kept_under_no_recipe(project: Project) -> None:
+    from harness.contract import Refused
+    from harness.shelf import Shelf, folder_of, is_built
+    from harness.spec.memory import read_plan
+
+    project.put("lessons.jsonl", json.dumps({"input": {"image": ["1......."] * 8}, "expect": {"label": 1}}) + "\n")
+    small(project, "tuned: {from: bare, prune: {sparsity: 0.1, finetune: {epochs: 1}, data: ../lessons.jsonl}}")
+    site = Shelf(project.folder, print)
+    tuned = read_plan([project.folder / "specs/a.yaml"], site).models["specs/a.yaml::tuned"]
+    project.put("lessons.jsonl", "")
+    with pytest.raises(Refused, match=r"lessons\.jsonl has changed since it was planned"):
+        folder_of(tuned, site)
+    assert is_built(tuned, site) is False
+
+
+@pytest.mark.mlx
+def test_a_forged_footprint_is_refused(project: Project) -> None:
+    check = "  - {name: s, kind: compression, model: half, baseline: bare, cases: ../golden/c.jsonl, compare: {label: exact},"
+    small(project, "half: {from: bare, cast: float16}", checks=check + " claim: {bytes: 0.5}}\n")
+    ran = project.pytest("specs", "-n0")
+    record = ran.run / "outcomes.jsonl"
+    lines = record.read_text("utf-8").splitlines(keepends=True)
+    forged = [line.replace("123412", "12341") if '"case":"footprint"' in line else line for line in lines]
+    assert forged != lines
+    record.write_text("".join(forged), "utf-8")
+    assert project.hallmark("report", str(ran.run)).status == 0
+    verified = project.hallmark("verify", str(ran.run))
+    assert verified.status == 1
+    assert "footprint is recorded as met, but its answer is not" in verified.err
+
+
+@pytest.mark.mlx
 def test_fast_numerics_are_told_on_the_certificate(project: Project) -> None:
     from harness import numerics
 
@@ -165,3 +197,33 @@ def test_what_a_fast_run_has_to_build_has_the_bits_of_a_strict_build(project: Pr
         assert setting["numerics"] == mode
         digests.append(setting["digest"])
     assert digests[0] == digests[1]
+
+
+def test_errors_that_are_alike_are_told_three_times_and_counted_all(project: Project) -> None:
+    digits(project, 30)
+    project.put(
+        "specs/a.yaml",
+        "hallmark: 1\nmodels: {bad: {command: [no-such-program]}}\nchecks:\n"
+        "  - {name: c, kind: golden, model: bad, cases: ../golden/c.jsonl, compare: {label: exact}}\n",
+    )
+    ran = project.pytest("specs", "-n0")
+    assert ran.out.count("ERROR specs/a.yaml::golden::c::") == 3
+    assert "31 errors" in ran.out.splitlines()[-1]
+    (result,) = ran.certificate.checks
+    assert "all 30 errors: " in result.reason
+    assert "no-such-program" in result.reason
+
+
+@pytest.mark.mlx
+def test_a_baseline_that_has_no_weights_here_is_told_as_such(project: Project) -> None:
+    small(
+        project,
+        "saved: {replay: ../answers.jsonl}",
+        checks="  - {name: s, kind: compression, model: bare, baseline: saved, cases: ../golden/c.jsonl,"
+        " compare: {label: exact}, claim: {margin: 0.5, population: suite}}\n",
+    )
+    answers = [json.dumps({"id": f"c{i}", "answer": {"label": 1}}) for i in range(6)]
+    project.put("answers.jsonl", "\n".join(answers))
+    ran = project.pytest("specs", "-n0")
+    assert ran.status == 0, ran.out
+    assert "Held against saved" in (ran.run / "report.html").read_text("utf-8")

@@ -138,14 +138,14 @@ def test_no_case_may_be_among_what_its_model_learned_from(folder: Folder) -> Non
     folder.put("lessons.jsonl", '{"input": "one two", "expect": "three"}\n')
     (fault,) = folder.faults(spec("base: {zoo: llama}", LORA, check=ASKED))
     assert fault.code == "learned"
-    assert fault.what == "a case is among what `lora` at a.yaml:4 made `tuned` from: `a`"
+    assert fault.what == "a case is among what `lora` at a.yaml:4:23 made `tuned` from: `a`"
 
 
 def test_that_it_learned_from_none_of_them_is_noted_for_the_reviewer(folder: Folder) -> None:
     folder.put("lessons.jsonl", '{"input": "one", "expect": "three"}\n{"input": "two", "expect": "four"}\n')
     part = folder.plan(spec("base: {zoo: llama}", LORA, check=ASKED))
     assert part.notes == (
-        "tuned: `lora` at a.yaml:4 learned from 2 inputs, none of which is among the 2 cases that it is asked",
+        "tuned: `lora` at a.yaml:4:23 learned from 2 inputs, none of which is written as one of the 2 cases that it is asked",
     )
 
 
@@ -156,6 +156,27 @@ def test_the_data_a_step_learns_from_is_part_of_its_recipe_and_of_the_plan(folde
     after = folder.plan(spec("base: {zoo: llama}", LORA, check=ASKED))
     assert before.models["a.yaml::tuned"].recipe != after.models["a.yaml::tuned"].recipe
     assert "lessons.jsonl" in after.files
+
+
+def test_two_steps_on_one_line_are_both_remembered(folder: Folder) -> None:
+    folder.put("one.jsonl", '{"input": "one two", "expect": "three"}\n')
+    folder.put("two.jsonl", '{"input": "four", "expect": "five"}\n')
+    models = (
+        "hallmark: 1\nmodels: {base: {zoo: llama}, first: {from: base, lora: {data: one.jsonl, fuse: true}},"
+        " tuned: {from: first, lora: {data: two.jsonl}}}\n"
+    )
+    assert [f.code for f in folder.faults(f"{models}checks: [{ASKED}]\n")] == ["learned"]
+
+
+def test_a_chain_without_end_is_refused(folder: Folder) -> None:
+    many = [f"m{i}: {{from: m{i + 1}, cast: float16}}" for i in range(400)]
+    assert "deep" in {f.code for f in folder.faults(spec("base: {zoo: lenet5}", *many, "m400: {zoo: lenet5}"))}
+
+
+def test_what_a_fragment_says_of_numerics_or_of_expiry_is_refused(folder: Folder) -> None:
+    folder.put("_f.yaml", "hallmark: 1\nnumerics: fast\ncertificate: {expires: 1h}\n")
+    said = folder.said("include: [_f.yaml]\n" + spec(BASE))
+    assert said == ["_f.yaml:2:1: fragment", "_f.yaml:3:15: fragment"]
 
 
 # ----------------------------------------------------------------------------------------- numerics
