@@ -68,6 +68,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The engine's overhead against plain pytest, as ratios."""
+    """The engine's overhead against plain pytest, and batches against one at a time, as ratios."""
     session.install("-e", ".[dev]")
     session.run("python", "benchmarks/overhead.py", *session.posargs)
+    session.run("python", "benchmarks/batching.py", *session.posargs)
