@@ -42,7 +42,8 @@ class Family(Protocol):
 
 
 @cache
-def _offered() -> dict[str, EntryPoint]:
+def offered() -> dict[str, EntryPoint]:
+    """What the zoo has, by name."""
     return {point.name: point for point in entry_points(group="hallmark.zoo")}
 
 
@@ -63,10 +64,10 @@ def family_of(config: Mapping[str, Any], whose: str) -> Family:
 
 def architecture(name: Any) -> Family:
     """A module of the zoo by the name of its architecture."""
-    if not isinstance(name, str) or name not in _offered():
-        known = ", ".join(f"`{name}`" for name in sorted(_offered()))
+    if not isinstance(name, str) or name not in offered():
+        known = ", ".join(f"`{name}`" for name in sorted(offered()))
         raise Refused(f"the zoo has no architecture {name!r}; it has {known}")
-    module = _offered()[name].load()
+    module = offered()[name].load()
     if not hasattr(module, "network"):
         raise Refused(f"`{name}` has no architecture of its own: it is a language model, in mlx-lm's layout")
     return cast(Family, module)

@@ -153,3 +153,9 @@ def _softened(logits: mx.array, temperature: float) -> mx.array:
 
 def _mean(values: mx.array, mask: mx.array) -> mx.array:
     return (values * mask).sum() / mx.maximum(mask.sum(), 1)
+
+
+def logs(logits: mx.array) -> mx.array:
+    """The natural logarithm of each choice's probability, in float32 whatever the logits are in."""
+    logits = logits.astype(mx.float32)
+    return logits - mx.logsumexp(logits, axis=-1, keepdims=True)

@@ -9,6 +9,8 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from models.training import logs
+
 MOST = 1 << 28
 """Logits computed at a time; a larger batch is weighed in parts."""
 
@@ -33,8 +35,7 @@ def _weighed(network: Any, choices: int, rows: Sequence[Row]) -> Iterator[NDArra
     """Padded on the right: what comes after a place can't reach it."""
     whole = [[*prompt, *answer][:-1] for prompt, answer in rows]
     width = max(1, *map(len, whole))
-    logits = network(mx.array([[*tokens, *[0] * (width - len(tokens))] for tokens in whole])).astype(mx.float32)
-    weights = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+    weights = logs(network(mx.array([[*tokens, *[0] * (width - len(tokens))] for tokens in whole])))
     for row, (prompt, answer) in zip(weights, rows, strict=True):
         if answer:
             yield np.array(row[len(prompt) - 1 : len(prompt) - 1 + len(answer)])

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from harness.contract import Model, Objection, Refused, Site
+from models.families import offered
 from models.language.options import GENERATE
 from models.language.options import faults as generate_faults
 from models.weights import inspect
@@ -65,25 +65,20 @@ class Zooed(Protocol):
     def open(self, folder: Path, options: Mapping[str, Any], site: Site) -> Model: ...
 
 
-@cache
-def _offered() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group="hallmark.zoo")}
-
-
 def faults(options: Mapping[str, Any], site: Site) -> Iterator[Objection]:
-    if options["zoo"] not in _offered():
+    if options["zoo"] not in offered():
         yield Objection(
             ("zoo",),
             "unknown-model",
             f"the zoo has no `{options['zoo']}`",
-            f"it has {', '.join(f'`{name}`' for name in sorted(_offered()))}",
+            f"it has {', '.join(f'`{name}`' for name in sorted(offered()))}",
         )
     yield from generate_faults(options.get("generate", {}))
 
 
 def recipe(options: Mapping[str, Any], site: Site) -> list[Any]:
     """Everything that decides its weights."""
-    point = _offered()[options["zoo"]]
+    point = offered()[options["zoo"]]
     room = cast(Zooed, point.load())
     data = _digest(site.root / options["data"]) if "data" in options else None
     return [point.value, room.VERSION, options.get("seed", 0), data, _version("mlx"), _version("mlx-lm")]
@@ -135,4 +130,4 @@ def open(options: Mapping[str, Any], site: Site) -> Model:
 def _zooed(options: Mapping[str, Any]) -> Zooed:
     if _version("mlx") is None:
         raise Refused("MLX is not installed: pip install 'mlx-hallmark[mlx,zoo]'")
-    return cast(Zooed, _offered()[options["zoo"]].load())
+    return cast(Zooed, offered()[options["zoo"]].load())

@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training import Batch, Study, labelled
+from models.training import Batch, Study, labelled, logs
 
 MOST = 128
 """Examples that are measured on."""
@@ -57,8 +57,8 @@ class Sample:
         """The Kullback-Leibler divergence of one network's word from another's, at every place of the examples."""
         total, places, worst = 0.0, 0.0, 0.0
         for batch in self.batches(Whole(self.study)):
-            logs, others = (_logs(network(batch.inputs)) for network in (meant, said))
-            apart = mx.maximum((mx.exp(logs) * (logs - others)).sum(axis=-1), 0) * batch.mask
+            expected, got = (logs(network(batch.inputs)) for network in (meant, said))
+            apart = mx.maximum((mx.exp(expected) * (expected - got)).sum(axis=-1), 0) * batch.mask
             total += _number(apart.sum())
             worst = max(worst, _number(apart.max()))
             places += _number(batch.mask.sum())
@@ -70,11 +70,6 @@ class Apart(NamedTuple):
 
     mean: float
     worst: float
-
-
-def _logs(logits: mx.array) -> mx.array:
-    logits = logits.astype(mx.float32)
-    return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
 
 
 def _number(value: mx.array) -> float:

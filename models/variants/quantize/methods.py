@@ -17,6 +17,7 @@ from mlx import optimizers
 
 from harness.contract import Refused
 from models.quantized import leaves, pack, put
+from models.training import logs
 from models.variants.quantize.calibrating import Watch
 from models.variants.quantize.choosing import Choice
 
@@ -133,13 +134,8 @@ def divergence(teacher: Any, network: Any, batches: Sequence[mx.array]) -> float
     """The mean over all places of the Kullback-Leibler divergence of what a network says from what its teacher does."""
     total, places = mx.array(0.0), 0
     for batch in batches:
-        meant, said = (_logs(model(batch)) for model in (teacher, network))
+        meant, said = (logs(model(batch)) for model in (teacher, network))
         total += mx.sum(mx.exp(meant) * (meant - said))
         places += batch.size
         mx.eval(total)
     return cast(float, total.item()) / places
-
-
-def _logs(logits: mx.array) -> mx.array:
-    logits = logits.astype(mx.float32)
-    return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
