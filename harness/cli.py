@@ -109,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     models = verb("models", _models, "List the models that specs declare, build them, or look into them.")
     models.add_argument("what", choices=["list", "build", "inspect"])
     paths(models)
-    models.add_argument("--model", metavar="NAME", help="this model alone")
+    models.add_argument(
+        "--model", metavar="NAME", action="append", default=[], help="this model alone; so does a bare name"
+    )
     models.add_argument("--json", action="store_true", help="inspect: as JSON")
     schema = verb("schema", _schema, "Print the JSON Schema of specs, for editors.")
     schema.add_argument("name", nargs="?", choices=["spec", "case", "outcome", "certificate"], default="spec")
@@ -380,14 +382,17 @@ def _in_a_project(folder: Path) -> bool:
 def _models(given: argparse.Namespace) -> int:
     from harness.shelf import is_built
 
+    # A word that is no path is a model's name, as `models inspect int8` has it.
+    named = [word for word in given.paths if not Path(word).exists() and not word.endswith((".yaml", ".yml"))]
+    given.paths = [path for path in given.paths if path not in named] or ["specs"]
     plan, shelf = _read(given)
-    chosen = {key: model for key, model in plan.models.items() if given.model in (None, model.name)}
-    if not chosen and plan.models:
+    names = {*given.model, *named}
+    known = {model.name for model in plan.models.values()}
+    for unknown in sorted(names - known):
         from harness.spec.faults import meant
 
-        raise Mistake(
-            f"there is no model `{given.model}`; {meant(given.model, [m.name for m in plan.models.values()])}"
-        )
+        raise Mistake(f"there is no model `{unknown}`; {meant(unknown, known)}")
+    chosen = {key: model for key, model in plan.models.items() if not names or model.name in names}
     if given.what == "inspect":
         return _inspect(chosen, shelf, as_json=given.json)
     done: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -82,6 +83,7 @@ def _seal(data: bytes, site: Site) -> bytes:
     return digest(planner.encode() + data).encode()
 
 
+@cache
 def _own_code() -> str:
     """Changes whenever the code that plans does, so that a developer of Hallmark never meets a stale plan."""
     top = Path(__file__).parents[2]

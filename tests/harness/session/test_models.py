@@ -69,7 +69,7 @@ def test_a_model_can_be_looked_into(project: Project) -> None:
     (layers,) = json.loads(ran.out).values()
     assert [layer["name"] for layer in layers] == ["conv1", "conv2", "dense1", "dense2", "dense3"]
     assert sum(layer["parameters"] for layer in layers) == 61_706
-    table = project.hallmark("models", "inspect", "specs", "--model", "int8").out
+    table = project.hallmark("models", "inspect", "int8").out
     assert "PaddedQuantizedLinear  120 x 400" in table
     assert project.hallmark("models", "inspect", "specs", "--model", "int9").err.endswith("did you mean `int8`?\n")
 
