@@ -1,8 +1,8 @@
 """The words that every room and the engine share. This module imports nothing of ours.
 
 Everything here is plain data: it crosses processes, is written to the ledger and is read back by whoever
-verifies a certificate. A room (an evaluator, a model source, a report format) is a module that satisfies one of
-the protocols at the end of this file; it inherits nothing.
+verifies a certificate. A room (an evaluator, a model source, a variant, a report format) is a module that satisfies
+one of the protocols at the end of this file; it inherits nothing.
 """
 
 from __future__ import annotations
