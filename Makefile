@@ -42,6 +42,7 @@ check: lint types imports test
 bench: setup
 	@$(BIN)/python benchmarks/overhead.py
 	@$(BIN)/python benchmarks/batching.py
+	@$(BIN)/python benchmarks/determinism.py
 
 clean:
 	rm -rf .venv runs

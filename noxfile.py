@@ -72,3 +72,4 @@ def bench(session: nox.Session) -> None:
     session.install("-e", ".[dev]")
     session.run("python", "benchmarks/overhead.py", *session.posargs)
     session.run("python", "benchmarks/batching.py", *session.posargs)
+    session.run("python", "benchmarks/determinism.py", *session.posargs)

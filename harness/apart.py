@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from harness import child
 from harness.board import GRACE, IDLE, OPENING, TOGETHER, Board, overtime, time_for
 from harness.contract import Check, Outcome, Plan, Setting, lost
 
@@ -51,10 +52,6 @@ class Measured:
         self.settings: dict[str, Setting] = {}
 
 
-_START = "import sys; sys.path[:] = sys.argv[1].split(__import__('os').pathsep); import harness.apart as a; a.main()"
-"""The child imports what the controller imports, whatever stands in its current folder."""
-
-
 def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
     """An outcome for each position, whatever the cases do to the process that measures them.
 
@@ -84,30 +81,30 @@ def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
 
 def _one_process(request: Request, check: Check, measured: Measured) -> tuple[int, str]:
     """Run one child as far as it comes; where it stood at its end, and how it ended."""
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-c", _START, os.pathsep.join(sys.path)],
+    process = subprocess.Popen(
+        child.command("harness.apart"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert child.stdin
-    assert child.stdout
+    assert process.stdin
+    assert process.stdout
     stood, why = IDLE, ""
     try:
         with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(msgspec.json.encode(request))
-            child.stdin.close()
+            process.stdin.write(msgspec.json.encode(request))
+            process.stdin.close()
         decoder = msgspec.json.Decoder(_Line)
         pending = b""
         with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
+            selector.register(process.stdout, selectors.EVENT_READ)
             deadline = time.monotonic() + time_for(stood, check.timeout, check.batch)
             while True:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     why = f"{overtime(stood, check.timeout, check.batch)}, and had to be killed"
                     break
-                data = os.read(child.stdout.fileno(), 1 << 16)
+                data = os.read(process.stdout.fileno(), 1 << 16)
                 if not data:
                     break
                 *lines, pending = (pending + data).split(b"\n")
@@ -124,11 +121,11 @@ def _one_process(request: Request, check: Check, measured: Measured) -> tuple[in
     finally:
         if not why:  # it has said its last: let it end by itself, so that its status is its own
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE)
+                process.wait(GRACE)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.stdout.close()
-        code = child.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        code = process.wait()
     return stood, why or died(code)
 
 
@@ -176,8 +173,7 @@ class _Sending(list[Outcome]):
 
 
 def main() -> None:
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    out = child.own_output()
 
     def tell(said: _Line) -> None:
         out.write(msgspec.json.encode(said) + b"\n")

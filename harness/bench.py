@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NoReturn, TypeVar
 
-from harness import provenance, rooms
+from harness import rooms
 from harness.board import IDLE, OPENING, Board, overtime
-from harness.codec import digest_of, plain
 from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
-from harness.desk import ANY, SMALL, Desk, Opened, Said, TimedOut
-from harness.shelf import explain, open_model
+from harness.desk import SMALL, Desk, Said, TimedOut
+from harness.elsewhere import ANY
+from harness.opening import Opened, numerics_of, open_here
+from harness.shelf import explain
 
 _T = TypeVar("_T")
 
 
 class Bench:
     def __init__(self, plan: Plan, site: Site, board: Board | None = None) -> None:
-        os.environ.setdefault("MLX_ENABLE_TF32", "0")
-        self.numerics = _numerics(plan.numerics)
+        self.numerics = numerics_of(plan.numerics)
         self.plan = plan
         self.site = site
         self.board = board or Board()
@@ -44,8 +43,8 @@ class Bench:
         """
         check = self.plan.checks[index]
         room = rooms.evaluator(check.kind)
-        desk = Desk(self, index, check, batch, alone=alone)
-        with _alarm() as limit:
+        desk = Desk(self, index, check, batch, positions, alone=alone)
+        with _alarm() as limit, closing(desk):
             desk.limit = limit
             for position in positions:
                 case = check.cases[position]
@@ -76,21 +75,15 @@ class Bench:
     def _open(self, key: str) -> Opened | str:
         declared = self.plan.models[key]
         try:
-            model = open_model(declared, self.site)
-            facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
+            opened = open_here(key, declared, self.site, self.numerics)
         except ANY as error:
             return f"the model `{declared.name}` can't be opened: {explain(error)}"
-        return Opened(model, self.setting_of(key, facts))
+        self.settings[opened.setting.id] = opened.setting
+        return opened
 
     def setting_id(self, key: str) -> str:
         opened = self._opened.get(key)
         return opened.setting.id if isinstance(opened, Opened) else ""
-
-    def setting_of(self, model: str, facts: dict[str, Any]) -> Setting:
-        facts = {**facts, **provenance.backend(), **self.numerics, **provenance.machine()}
-        setting = Setting(id=digest_of([model, facts])[7:19], model=model, facts=facts)
-        self.settings[setting.id] = setting
-        return setting
 
     def often(self, check: Check) -> bool:
         """Whether another check holds its models against the same ones, so that what those say is worth keeping."""
@@ -107,16 +100,6 @@ class Bench:
         if made is self:
             made = self._kept[build, check.id] = build(check)
         return made  # type: ignore[no-any-return]
-
-
-def _numerics(asked: str) -> dict[str, Any]:
-    """What this process computes with, put in place before any model is opened."""
-    if asked == "strict" and "LD_PRELOAD" not in os.environ:
-        return {"numerics": "strict"}
-    from harness import numerics
-
-    why = numerics.put_in_front() if asked == "fast" else None
-    return {**numerics.facts(), **({"numerics_why": why} if why else {})}
 
 
 def _outcome(room: Evaluator, check: Check, case: Case, desk: Desk) -> Outcome:

@@ -54,8 +54,6 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
     missing = len(check.cases) - len(outcomes)
     if not outcomes:
         return Verdict(verdict="inconclusive", reason="no case was measured")
-    if all(outcome.outcome == "skipped" for outcome in outcomes):
-        return Verdict(verdict="inconclusive", reason="every case was skipped")
     try:
         verdict = rooms.evaluator(check.kind).judge(check, outcomes)
         flaw = _flaw(verdict, outcomes)
@@ -64,6 +62,8 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         return Verdict(verdict="error", reason=f"the judge failed: {type(error).__name__}: {error}")
     if flaw:
         return Verdict(verdict="error", reason=f"the judge's verdict can't stand: {flaw}")
+    if all(outcome.outcome == "skipped" for outcome in outcomes) and verdict.verdict != "unsupported":
+        return Verdict(verdict="inconclusive", reason="every case was skipped")
     if verdict.verdict == "error" and (cause := _cause(outcomes)):
         verdict = msgspec.structs.replace(verdict, reason=f"{verdict.reason}; {cause}")
     if missing and (verdict.verdict == "pass" or gated):

@@ -104,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         verb(name, act, about).add_argument(
             "run", nargs="?", default="runs/latest", metavar="RUN", help="a run folder (default: runs/latest)"
         )
+    golden = verb("golden", _golden, "Commit what a run found as what later runs are held against.")
+    golden.add_argument("what", choices=["update"])
+    golden.add_argument(
+        "run", nargs="?", default="runs/latest", metavar="RUN", help="a run folder (default: runs/latest)"
+    )
     init = verb("init", _init, "Start a project: a spec and its cases, ready to run.")
     init.add_argument("folder", metavar="DIR")
     models = verb("models", _models, "List the models that specs declare, build them, or look into them.")
@@ -319,6 +324,43 @@ def _verify(given: argparse.Namespace) -> int:
     certificate = read_run(folder).certificate
     print(f"verified: {certificate.status}: {certificate.reason}")
     return EXIT[certificate.status]
+
+
+def _golden(given: argparse.Namespace) -> int:
+    from harness import rooms
+    from harness.pages import NotARun, read_run
+    from harness.spec.faults import visible
+    from harness.spec.places import find_root
+    from harness.store import write_whole
+    from harness.verify import doubts
+
+    folder, root = _run_folder(given.run), find_root(Path.cwd())
+    try:
+        run = read_run(folder)
+    except NotARun as error:
+        raise Mistake(str(error), 1) from None
+    if doubt := next(iter(doubts(run)), None):
+        raise Mistake(f"{folder} is not to be believed: {visible(doubt)}", 1)
+    written: dict[str, None] = {}
+
+    def before(name: str) -> bytes | None:
+        return (root / name).read_bytes() if (root / name).exists() else None
+
+    for check in run.plan.checks:
+        found = rooms.optional(rooms.evaluator(check.kind), "commit", check, run.outcomes(check.id).values(), before)
+        if found is not None:
+            path = root / found[0]
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, found[1])
+            except OSError as error:
+                raise Mistake(f"{found[0]} can't be written: {error.strerror}") from None
+            written[found[0]] = None
+    if not written:
+        raise Mistake(f"no check of {folder} keeps anything to be held against; give one `against:` a file", NOTHING)
+    for name in written:
+        print(name)
+    return 0
 
 
 # ---------------------------------------------------------------------------------------- the others

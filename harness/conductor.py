@@ -110,7 +110,7 @@ class Conductor:
             try:
                 same = digest_of_file(self.root / name) == known
             except OSError:
-                same = False
+                same = not known  # it was not there when it was planned
             if not same:
                 self.ledger.append([Remark(text=f"{name} changed during the run", voids=True)])
 

@@ -79,6 +79,8 @@ class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recipe: str
     """Digest of everything that decides what the model will be, known before it is opened."""
     at: str
+    batch: int = 1
+    """Cases that it is asked together."""
 
     def made(self) -> str:
         """How it came to be, in a few words."""
@@ -102,7 +104,7 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: dict[str, Any] = {}
     cases: tuple[Case, ...] = ()
     batch: int = 1
-    """Cases answered together: fixed here, so that scheduling can't change an answer."""
+    """Cases measured in one go, by one worker: fixed here, so that scheduling can't change an answer."""
     timeout: float = 300.0
     """Seconds a case may take."""
 
@@ -325,12 +327,26 @@ class Site(Protocol):
         """The folder of another model of the spec: what stands in options where a schema says `format: model`."""
 
 
+class Place(Struct, frozen=True, array_like=True):
+    """What was chosen from at one place of an answer: numbers such as logits, one a choice."""
+
+    bits: str
+    """Digest of all of them, to the bit."""
+    choices: tuple[int, ...]
+    """The likeliest, by their places in the row, the likeliest first; all of them where they are few."""
+    values: tuple[float, ...]
+    """The numbers of those."""
+
+
 class Model(Protocol):
     """An opened model.
 
     Optional: `padded`, True where it computes with MLX, so that short batches are filled up where numerics are fast;
     `weigh(questions, answers)`, for each question an array of places by choices: the natural logarithm of the
-    probability of every choice at each place of the answer given with it, which may be another model's.
+    probability of every choice at each place of the answer given with it, which may be another model's;
+    `reveal(questions)`, what `answer` gives, each answer in a pair with the `Place`s that it was chosen from;
+    `ways(axis, asked)`, other ways to ask this very model, by a label: functions that each give such a model, or
+    Refused where that axis can't be varied; `samples`, True where it draws by chance, False where it never does.
     """
 
     digest: str
@@ -383,8 +399,54 @@ class Variant(Protocol):
         """Write a whole folder of weights, made from the one at `base`."""
 
 
+class Way(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a model is asked, where that is varied; as it stands here: as in every check."""
+
+    axis: str = ""
+    label: str = ""
+    """Another way that the model itself offers under this axis."""
+    asked: Any = None
+    """What the spec asks of that axis."""
+    process: int = 0
+    """A fresh interpreter of this number; 0 is the process that measures."""
+    threads: int | None = None
+    tf32: bool | None = None
+    numerics: Numerics | None = None
+    chance: int = 0
+    """Another state of the generators of chance, so that a model that leans on them unseeded shows it."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether it takes another process."""
+        return bool(self.process) or (self.threads, self.tf32, self.numerics) != (None, None, None)
+
+
+class Look(Struct, frozen=True, omit_defaults=True):
+    """What a model answered, and what it chose from."""
+
+    answer: Any = None
+    places: tuple[Place, ...] = ()
+    error: str = ""
+    """Why there is no answer."""
+
+
 class Measuring(Protocol):
     """The bench, as an evaluator sees it. A role names one of the models beside the check's own, which is ``."""
+
+    def wanted(self) -> Sequence[Sequence[Case]]:
+        """The cases that are wanted now, in the whole batches that the check's own model is asked."""
+
+    def look(self, cases: Sequence[Case], way: Way) -> Sequence[Look]:
+        """What the check's own model answers to these at once, in this order and this way; Refused where it can't."""
+
+    def ways(self, axis: str, asked: Any = None) -> Sequence[str]:
+        """The labels of what its model offers under an axis; Refused where that can't be varied."""
+
+    def trait(self, name: str) -> Any:
+        """What its model says of itself under an optional name such as `together`; None where it doesn't."""
+
+    def once(self, make: Callable[[], _T]) -> _T:
+        """What `make` gives, made once for all the cases that are measured in one go."""
 
     def answer(self, case: Case, role: str = "") -> Any:
         """The answer of a model of the check to this case: plain data, computed in the plan's batch."""
@@ -405,7 +467,10 @@ class Evaluator(Protocol):
     Optional names: `faults(check)` yields objections at plan time; `regrade(check, case, outcome)` grades a recorded
     answer again, for `hallmark verify`; `gated(check)` is True where a missed case leaves the say to the verdict;
     `ROLES` are the keys of a check, besides `model`, that name a model; `OVERVIEW` is the name of a fragment of the
-    HTML report that tells of all checks of the kind together.
+    HTML report that tells of all checks of the kind together; `BATCH` is how many cases it measures in one go, where
+    that is not how many its model is asked; `recall(key, name, data)` reads an option whose schema has the format
+    `record`: the bytes of a file, or of a run's outcomes, None where there are none; `commit(check, outcomes,
+    read)` gives the name and the bytes of such a file, given what is in it now, for `hallmark golden update`.
     """
 
     SCHEMA: Mapping[str, Any]

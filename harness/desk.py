@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import random
-import sys
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.board import IDLE, TOGETHER
-from harness.codec import digest_of, plain
-from harness.contract import Case, Check, Model, Question, Setting
+from harness.board import IDLE, OPENING, TOGETHER, overtime
+from harness.codec import digest_of, plain, to_json
+from harness.contract import Case, Check, Look, Model, Question, Refused, Way
+from harness.elsewhere import ANY, Elsewhere, looks, seed
+from harness.opening import Opened
+from harness.shelf import explain
 
 if TYPE_CHECKING:
     from harness.bench import Bench
-
-ANY = (Exception, SystemExit)
-"""What a model may raise and be survived; TimedOut and an interrupt pass."""
 
 SMALL = 64 << 20
 """Bytes of weighing that are kept for other checks, in all."""
@@ -27,11 +24,6 @@ _T = TypeVar("_T")
 
 class TimedOut(BaseException):
     """Raised inside a case that outlasts its time; no `except Exception` of a model's can swallow it."""
-
-
-class Opened(NamedTuple):
-    model: Model
-    setting: Setting
 
 
 class Said:
@@ -68,17 +60,30 @@ class Desk:
 
     limit: Callable[[float], None]
 
-    def __init__(self, bench: Bench, index: int, check: Check, batch: int, *, alone: bool) -> None:
+    def __init__(
+        self, bench: Bench, index: int, check: Check, batch: int, positions: Sequence[int] = (), *, alone: bool
+    ) -> None:
         self.bench = bench
         self.index = index
         self.check = check
+        self.positions = positions
         cases = check.cases[batch * check.batch : (batch + 1) * check.batch]
         self.asked = [case for case in cases if case.asks]
         self.alone = alone
         self.position = IDLE
         self.shared = 0.0
         """Seconds of the current case that were spent for the whole batch, or on opening a model."""
+        self.looked = 0.0
+        """Seconds in which the model was asked in other ways."""
         self._sittings: dict[str, Sitting] = {}
+        self._other: tuple[Any, Elsewhere | Model] | None = None
+        """The last other way in which it was asked: what is opened for one is not kept beside the next."""
+        self._made: list[Any] = []
+
+    def close(self) -> None:
+        if self._other is not None and isinstance(self._other[1], Elsewhere):
+            self._other[1].close()
+        self._other = None
 
     def take_up(self, position: int) -> None:
         self.position, self.shared = position, 0.0
@@ -87,7 +92,7 @@ class Desk:
 
     def share(self) -> float:
         """The current case's share of what was spent for the batch."""
-        return sum(sitting.share for sitting in self._sittings.values())
+        return sum(sitting.share for sitting in self._sittings.values()) + self.looked / max(1, len(self.positions))
 
     def spent(self) -> dict[str, float]:
         """The current case's seconds by role: its own, and its share of what was spent for the batch."""
@@ -121,7 +126,7 @@ class Desk:
         assert sitting.alone is not None
         if case.id not in sitting.alone:
             begin = time.perf_counter()
-            _seed(case.id)
+            seed(case.id)
             sitting.alone[case.id] = _only(sitting.model.answer([_question(case)]))
             sitting.spent += time.perf_counter() - begin
         return sitting.alone[case.id]
@@ -131,7 +136,7 @@ class Desk:
         questions = self.bench.filled(sitting.model, [_question(case) for case in self.asked], self.check.batch)
 
         def ask() -> Sequence[Any] | None:
-            _seed(*(question.id for question in questions))
+            seed(*(question.id for question in questions))
             answers = list(sitting.model.answer(questions))
             return answers if len(answers) == len(questions) else None
 
@@ -199,6 +204,78 @@ class Desk:
             spoken.said.weighed[on] = weighed
         return weighed
 
+    # ------------------------------------------------------------------------------------- other ways
+
+    def once(self, make: Callable[[], _T]) -> _T:
+        if not self._made:
+            self._made.append(make())
+        return self._made[0]  # type: ignore[no-any-return]
+
+    def wanted(self) -> list[list[Case]]:
+        many = self.bench.plan.models[self.check.model].batch
+        starts = dict.fromkeys(position // many * many for position in self.positions)
+        return [[case for case in self.check.cases[start : start + many] if case.asks] for start in starts]
+
+    def trait(self, name: str) -> Any:
+        return getattr(self._sit("").model, name, None)
+
+    def ways(self, axis: str, asked: Any = None) -> list[str]:
+        return list(self._offered(axis, asked))
+
+    def _offered(self, axis: str, asked: Any) -> Mapping[str, Callable[[], Model]]:
+        offered: Any = getattr(self._sit("").model, "ways", None)
+        if offered is None:
+            how = self.bench.plan.models[self.check.model].how
+            raise Refused(f"a `{how}` model has no other way to be asked that we know of")
+        found: Mapping[str, Callable[[], Model]] = offered(axis, asked)
+        return found
+
+    def look(self, cases: Sequence[Case], way: Way) -> Sequence[Look]:
+        self._sit("")
+        begin = time.perf_counter()
+        self.limit(0)
+        try:
+            other = self._another(way)
+            self.bench.board.show(self.index, TOGETHER)
+            self.limit(self.check.timeout * len(cases))
+            questions = [_question(case) for case in cases]
+            asked = isinstance(other, Elsewhere)
+            return other.look(questions, way.chance) if asked else looks(other, questions, way.chance)
+        except TimedOut:
+            self.close()
+            return [Look(error=overtime(TOGETHER, self.check.timeout, len(cases)))] * len(cases)
+        except Refused:
+            raise
+        except ANY as error:
+            self.close()
+            return [Look(error=explain(error))] * len(cases)
+        finally:
+            self.limit(0)
+            spent = time.perf_counter() - begin
+            self.shared += spent
+            self.looked += spent
+            self.bench.board.show(self.index, self.position)
+            self.limit(self.check.timeout)
+
+    def _another(self, way: Way) -> Any:
+        """The model as it is to be asked."""
+        which = (way.axis, way.label, to_json(way.asked), way.process, way.threads, way.tf32, way.numerics)
+        if self._other is not None and self._other[0] == which:
+            return self._other[1]
+        if not way.apart and not way.label:
+            return self._sit("").model
+        self.close()
+        self.bench.board.show(self.index, OPENING)
+        other: Any = self._elsewhere(way) if way.apart else self._offered(way.axis, way.asked)[way.label]()
+        self._other = (which, other)
+        return other
+
+    def _elsewhere(self, way: Way) -> Elsewhere:
+        plan, key = self.bench.plan, self.check.model
+        other = Elsewhere(key, plan.models[key], self.bench.site, plan.numerics, way)
+        self.bench.settings.setdefault(other.setting.id, other.setting)
+        return other
+
     def facts(self, role: str = "") -> Mapping[str, Any]:
         return self._sit(role).setting.facts
 
@@ -219,13 +296,3 @@ def _only(answers: Any) -> Any:
 def _question(case: Case) -> Question:
     """A copy of its input: a model that changes what it is asked changes it for nobody else."""
     return Question(case.id, plain(case.input))
-
-
-def _seed(*what: str) -> None:
-    """The same chance for the same question or batch, wherever and whenever it is asked; mlx keeps a seed a thread."""
-    seed = zlib.crc32("\0".join(what).encode())
-    random.seed(seed)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(seed)
-    if (mlx := sys.modules.get("mlx.core")) is not None:
-        mlx.random.seed(seed)

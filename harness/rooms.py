@@ -98,6 +98,12 @@ def gated(check: Check) -> bool:
     return bool(optional(evaluator(check.kind), "gated", check, default=False))
 
 
+def batch(kind: str, asked: int) -> int:
+    """How many cases of a check of this kind are measured in one go: what its model is asked, or several such lots."""
+    most: int = getattr(evaluator(kind), "BATCH", asked)
+    return max(1, most // asked) * asked
+
+
 def roles(kind: str) -> tuple[str, ...]:
     """The keys of a check of this kind, besides `model`, that name a model."""
     return tuple(getattr(evaluator(kind), "ROLES", ()))

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from harness import rooms
+from harness import child, rooms
 from harness.codec import digest_of, digest_of_file
 from harness.contract import Declared, Model, Refused, Site
 from harness.store import build_once, built_folder
@@ -72,17 +72,13 @@ def folder_of(declared: Declared, site: Site) -> Path:
     return site.build_once(_key(declared), build)
 
 
-_START = "import sys; sys.path[:] = sys.argv[1].split(__import__('os').pathsep); import harness.shelf as s; s.main()"
-
-
 def _build_strictly(declared: Declared, site: Site) -> None:
     """A fast process has what is lacking built by a strict one: what is kept must not depend on who asked for it."""
     numerics = sys.modules.get("harness.numerics")
     if numerics is None or numerics.active() != "fast" or is_built(declared, site) is not False:
         return
     request = msgspec.json.encode([declared, str(site.root), site.trusted])
-    command = [sys.executable, "-P", "-c", _START, os.pathsep.join(sys.path)]
-    ran = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=False)
+    ran = subprocess.run(child.command("harness.shelf"), input=request, stdout=subprocess.PIPE, check=False)
     if ran.returncode:
         raise Refused(ran.stdout.decode("utf-8", "replace").strip() or f"its build ended with status {ran.returncode}")
 
@@ -90,13 +86,13 @@ def _build_strictly(declared: Declared, site: Site) -> None:
 def main() -> None:
     """Build the model that standard input declares; on standard output, why it can't be built."""
     declared, root, trusted = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[Declared, str, bool])
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-    os.dup2(2, 1)
+    out = child.own_output()
     shelf = Shelf(Path(root), lambda text: print(text, file=sys.stderr, flush=True), trusted=trusted)
     try:
         folder_of(declared, shelf)
     except Exception as error:
-        print(explain(error), file=out, flush=True)
+        out.write(explain(error).encode("utf-8", "replace"))
+        out.flush()
         sys.exit(1)
 
 

@@ -71,7 +71,8 @@ def _told(run: Run, folder: Path) -> Iterator[str]:
 def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) -> bool:
     """Whether a recorded outcome is what its answer amounts to, and tells of the models what their settings tell."""
     if not case.asks:
-        seen = rooms.evaluator(check.kind).measure(check, case, _Recalled(run, check, found.by))
+        bench: Any = _Recalled(run, check, found.by)
+        seen = rooms.evaluator(check.kind).measure(check, case, bench)
         return (seen.outcome, seen.answer, seen.differences) == (found.outcome, found.answer, found.differences)
     try:
         again = regrade(check, case, found)
@@ -82,7 +83,7 @@ def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) ->
 
 
 class _Recalled:
-    """A bench that asks nobody, and knows of each model what the record says."""
+    """A bench at which nobody can be asked, and that knows of each model what the record says."""
 
     def __init__(self, run: Run, check: Check, by: str) -> None:
         self._facts = {setting.model: setting.facts for setting in run.settings}
@@ -91,12 +92,6 @@ class _Recalled:
 
     def facts(self, role: str = "") -> Mapping[str, Any]:
         return self._facts[self._check.others[role] if role else self._check.model]
-
-    def answer(self, case: Case, role: str = "") -> Any:
-        raise LookupError(f"`{case.id}` asks nothing")
-
-    def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
-        raise LookupError(f"`{case.id}` asks nothing")
 
     def keep(self, build: Any, check: Check) -> Any:
         return build(check)

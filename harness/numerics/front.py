@@ -45,11 +45,11 @@ def facts() -> dict[str, Any]:
     }
 
 
-def put_in_front() -> str | None:
+def put_in_front(threads: int = 1) -> str | None:
     """Put the best library there is in front of MLX's BLAS. None when it is; otherwise why it is not, in a sentence."""
     if _front:
         return None
-    why = _hindrance() or _first_that_loads()
+    why = _hindrance() or _first_that_loads(threads)
     return f"{why}; strict numerics are used instead" if why else None
 
 
@@ -63,11 +63,11 @@ def _hindrance() -> str | None:
     return None
 
 
-def _first_that_loads() -> str | None:
+def _first_that_loads(threads: int) -> str | None:
     reasons = []
     for lane in candidates():
         try:
-            load(lane)
+            load(lane, threads)
         except (OSError, AttributeError, ValueError) as error:
             reasons.append(f"{lane.name} is not usable ({error})")
         else:
@@ -75,19 +75,19 @@ def _first_that_loads() -> str | None:
     return "; ".join(reasons) or "no OpenBLAS was found: neither scipy's wheel nor the system has one"
 
 
-def load(lane: Lane) -> Front:
+def load(lane: Lane, threads: int = 1) -> Front:
     """Load the library, and then the signpost that leads to it.
 
     The library itself stays out of the global scope. It exports thousands of names of its own workings, which numpy's
     copy of OpenBLAS, another version, has too; and the first of a name in the global scope is used by all.
     """
     global _front  # noqa: PLW0603
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one a worker; read when it is loaded, also by numpy's
+    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)  # one a worker; read when it is loaded, also by numpy's
     library = ctypes.CDLL(lane.library)
     config = _text(library, lane, "openblas_get_config")
     if "USE64BITINT" in config:
         raise ValueError("its integers have 64 bits")
-    library[f"{lane.prefix}openblas_set_num_threads"](1)  # where it had been loaded already
+    library[f"{lane.prefix}openblas_set_num_threads"](threads)  # where it had been loaded already
     if not multiplies(library[f"{lane.prefix}cblas_sgemm"]):
         raise ValueError("it multiplies wrongly on this processor")
     addresses = {name: _address(library, lane.prefix + name) for name in NAMES}
@@ -99,8 +99,8 @@ def load(lane: Lane) -> Front:
     if any(_address(here, name) != address for name, address in addresses.items()):
         raise ValueError("the loader does not lead to it")
     kernel = _text(library, lane, "openblas_get_corename")
-    threads = library[f"{lane.prefix}openblas_get_num_threads"]()
-    _front = Front(lane, kernel, " ".join(config.split()[:2]), threads)
+    used = library[f"{lane.prefix}openblas_get_num_threads"]()
+    _front = Front(lane, kernel, " ".join(config.split()[:2]), used)
     return _front
 
 

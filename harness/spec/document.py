@@ -40,6 +40,13 @@ class Document:
         self.files[name] = digest(data)
         return data
 
+    def load_if_there(self, path: Path, name: str) -> bytes | None:
+        """The file; where it is not there yet, that is noted: what is planned without it holds until it is."""
+        if path.exists():
+            return self.load(path, name)
+        self.files[name] = ""
+        return None
+
     def _read(self, path: Path, name: str, within: tuple[str, ...]) -> None:
         top = Spot(Page(name, ""), 1, 1)
         before = len(self.faults)

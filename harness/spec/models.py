@@ -28,7 +28,6 @@ class Known(NamedTuple):
     """A model that was declared without fault."""
 
     declared: Declared
-    batch: int
     weights: str
     """Digest of what decides its weights, whatever decides how it is asked."""
     learned: Mapping[str, frozenset[str]]
@@ -122,9 +121,9 @@ class Models:
         self.recipes.append((how, weights, said))
         recipe = digest_of([how, recipe, list(digests.values())])
         declared = Declared(
-            name=name, how=how, options=options, said=said, recipe=_served(recipe, serving), at=spot.short
+            name=name, how=how, options=options, said=said, recipe=_served(recipe, serving), at=spot.short, batch=batch
         )
-        return Known(declared, batch, recipe, {})
+        return Known(declared, recipe, {})
 
     def _source(self, name: str, written: Map, spot: Spot) -> str | None:
         hows = rooms.names(rooms.SOURCES)
@@ -207,8 +206,9 @@ class Models:
             base=written["from"],
             recipe=_served(recipe, serving),
             at=spot.short,
+            batch=options.get("batch", base.declared.batch),
         )
-        return Known(declared, options.get("batch", base.batch), recipe, learned)
+        return Known(declared, recipe, learned)
 
     def _step(
         self,

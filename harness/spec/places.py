@@ -109,10 +109,10 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False, there: bool = True) -> Path:
+def resolve(raw: str, spot: Spot, root: Path, *, folder: bool | None = False, there: bool = True) -> Path:
     """The file that `raw`, written at `spot`, names: relative to where it is written, regular, and inside the root.
 
-    With `there=False` it need not exist yet.
+    With `there=False` it need not exist yet; with `folder=None` it may be either.
     """
 
     def refuse(what: str, instead: str) -> SpecFaults:
@@ -138,7 +138,7 @@ def resolve(raw: str, spot: Spot, root: Path, *, folder: bool = False, there: bo
         raise refuse(f"`{raw}` leads out of the project through a link", "copy the file into the project")
     if folder and not stat.S_ISDIR(mode):
         raise refuse(f"`{raw}` is not a folder", "name a folder")
-    if not folder and not stat.S_ISREG(mode):
+    if folder is False and not stat.S_ISREG(mode):
         raise refuse(f"`{raw}` is not a file", "name a regular file")
     return asked
 

@@ -12,6 +12,7 @@ import msgspec
 
 from harness import rooms
 from harness.contract import Check, Criterion, Site, SpecFile
+from harness.ledger import FILE as OUTCOMES
 from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases
 from harness.spec.document import Document, merged
@@ -192,9 +193,9 @@ class _Planner:
             about=written.get("about", ""),
             model=self.key(model) if model else "",
             others={role: self.key(other) for role, other in models.items() if role},
-            options={key: bare(value) for key, value in written.items() if key not in _OWN},
+            options={key: self.option(kind, written, key) for key in written if key not in _OWN},
             cases=tuple(case for case, _ in found),
-            batch=self.models.known[model].batch if model else 1,
+            batch=rooms.batch(kind, self.models.known[model].declared.batch) if model else 1,
             timeout=float(written.get("timeout", 300)),
         )
         self.unlearned(written, spot, [each for each in models.values() if each], draft)
@@ -209,6 +210,22 @@ class _Planner:
             if len(self.faults) == before:
                 draft = msgspec.structs.replace(draft, cases=tuple(rooms.evaluator(kind).expand(draft)))
         return draft if len(self.faults) == before else None
+
+    def option(self, kind: str, written: Map, key: str) -> Any:
+        """An option as its room will have it: of a record, what the room makes of its bytes."""
+        schema = envelope.check_schema(kind)["properties"].get(key, {})
+        if schema.get("format") != "record":
+            return bare(written[key])
+        at, root = written.values_at[key], self.site.root
+        try:
+            path = resolve(written[key], at, root, there=False, folder=None)
+            path = path / OUTCOMES if path.is_dir() else path
+            data = self.document.load_if_there(path, shown(path, root))
+        except SpecFaults as stop:
+            self.faults.extend(stop.faults)
+            return None
+        with self.models.asking(at, kind):
+            return rooms.optional(rooms.evaluator(kind), "recall", key, shown(path, root), data)
 
     def unlearned(self, written: Map, spot: Spot, models: Iterable[str], check: Check) -> None:
         """No model is asked what it learned from: a check that asks it would measure memory."""

@@ -1,8 +1,9 @@
 """The family of language models in the mlx-lm layout: config.json, model*.safetensors and a tokenizer in one folder.
 
-`folder` opens one safely, `options` is how it is to answer, `prompts` what it is asked, `writing` how answers come
-about, `weighing` how likely it finds given ones, `speaker` the model under test, `lessons` what it learns from. This
-module is imported while a plan is made: it imports nothing heavy.
+`folder` opens one safely, `opening` with what drafts for it, `options` is how it is to answer, `prompts` what it is
+asked, `writing` how answers come about, `weighing` how likely it finds given ones, `speaker` the model under test,
+`ways` the other ways to ask it, `saving` writes it down again, `lessons` what it learns from. This module is imported
+while a plan is made: it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -14,28 +15,29 @@ from typing import TYPE_CHECKING, Any
 from harness.contract import Refused, Site
 from models import weights
 from models.language import folder as folders
-from models.language import options as ways
+from models.language import options as generate
 
 if TYPE_CHECKING:
     from models.language.speaker import Speaker
     from models.training import Channels, Study
 
-GENERATE = ways.GENERATE
-faults = ways.faults
+GENERATE = generate.GENERATE
+faults = generate.faults
 
 
 def open(folder: Path, options: Mapping[str, Any], site: Site | None = None) -> Speaker:
     """The folder as a model under test; `generate` among the options says how it answers."""
-    way = ways.read(options.get("generate", {}))
+    way = generate.read(options.get("generate", {}))
     folders.installed()
     draft = None
     if way.draft is not None:
         if site is None:
             raise Refused("a draft model can't be found here")
         draft = site.weights(way.draft)
+    from models.language.opening import opened
     from models.language.speaker import Speaker
 
-    return Speaker(folder, way, draft, _trusted(site))
+    return Speaker(opened(folder, draft, _trusted(site)), way)
 
 
 def _trusted(site: Site | None) -> bool:

@@ -14,12 +14,12 @@ from harness.contract import Refused
 from models.language.prompts import Asked
 
 
-def filled(networks: Sequence[Any], tokens: list[int]) -> list[Any]:
-    """The caches of the networks, one after the other, after these tokens."""
+def filled(networks: Sequence[Any], tokens: list[int], more: int = 0, **told: Any) -> list[Any]:
+    """The caches of the networks, one after the other, after these tokens and so many more of their own choice."""
     caches = []
     for network in networks:
         cache = make_prompt_cache(network)
-        for _ in generate_step(mx.array(tokens), network, max_tokens=0, prompt_cache=cache):
+        for _ in generate_step(mx.array(tokens), network, max_tokens=more, prompt_cache=cache, **told):
             pass
         mx.eval([part.state for part in cache])
         caches += cache

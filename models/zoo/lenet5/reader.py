@@ -6,7 +6,8 @@ An input is `{"image": [...]}`: eight words of eight characters, `.` for a blank
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +16,46 @@ import mlx.nn as nn
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract import Question, Refused
+from harness.contract import Place, Question, Refused
 from models import weights
+from models.traces import place
 from models.zoo import lenet5
 from models.zoo.lenet5.image import read
+from models.zoo.lenet5.ways import ways
 
 
 class Reader:
     together = True
     padded = True
+    samples = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.digest = weights.digest(folder)
-        self.model = lenet5.network(folder)
+        self.network = lenet5.network(folder)
+        self.run: Callable[[mx.array], Any] = self.network
+
+    def running(self, run: Callable[[mx.array], Any]) -> Reader:
+        """The same model, its network run otherwise."""
+        made = copy.copy(self)
+        made.run = run
+        return made
+
+    def ways(self, axis: str, asked: Any = None) -> Mapping[str, Callable[[], Reader]]:
+        return ways(self, axis)
 
     def answer(self, questions: Sequence[Question]) -> list[Any]:
         """The questions' answers, all images in one array; an unreadable one is blank there, and refused."""
         images = [read(question.input) for question in questions]
-        shares = np.array(mx.softmax(self._logits(images), axis=1))
-        return [
-            image if isinstance(image, Refused) else _answer(row) for image, row in zip(images, shares, strict=True)
-        ]
+        return _said(images, self._logits(images))
+
+    def reveal(self, questions: Sequence[Question]) -> list[tuple[Any, list[Place]]]:
+        """The same answers, each with the one place where it was chosen from: the ten logits."""
+        images = [read(question.input) for question in questions]
+        logits = self._logits(images)
+        rows = np.array(logits)
+        said = _said(images, logits)
+        return [(one, [] if isinstance(one, Refused) else [place(row)]) for one, row in zip(said, rows, strict=True)]
 
     def weigh(self, questions: Sequence[Question], answers: Sequence[Any]) -> list[NDArray[np.float32] | Refused]:
         """Natural-log probabilities of the ten digits, whatever was answered; an unreadable image is refused."""
@@ -46,11 +65,16 @@ class Reader:
 
     def _logits(self, images: Sequence[NDArray[np.uint8] | Refused]) -> mx.array:
         levels = np.stack([np.zeros((28, 28), np.uint8) if isinstance(image, Refused) else image for image in images])
-        return self.model(mx.array(levels.astype(np.float32) / 255)).astype(mx.float32)
+        return self.run(mx.array(levels.astype(np.float32) / 255)).astype(mx.float32)
 
     def facts(self) -> Mapping[str, Any]:
         footprint, made = weights.footprint(self.folder), weights.read_config(self.folder).get("made", [])
         return {"weights": footprint, "dtype": footprint["dtype"], **({"made": made} if made else {})}
+
+
+def _said(images: Sequence[NDArray[np.uint8] | Refused], logits: mx.array) -> list[Any]:
+    shares = np.array(mx.softmax(logits, axis=1))
+    return [image if isinstance(image, Refused) else _answer(row) for image, row in zip(images, shares, strict=True)]
 
 
 def _answer(row: NDArray[np.float32]) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""Determinism: whether a model answers the same whenever, wherever and in whatever company it is asked.
+
+- name: repeatable
+  kind: determinism
+  model: base
+  cases: ../golden/lenet5/digits.jsonl
+  runs: 5
+  vary: [repeat, process, batch, order, threads, reload]
+  require: {threads: tokens}
+
+Every case is answered as in other checks, which is the reference, and again along every axis. Each case and axis is a
+cell: the same to the bit; the same tokens or class from other numbers; or different, from a first place on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from evaluators.determinism import requiring, verdict
+from evaluators.determinism.cells import record_of
+from evaluators.determinism.comparing import part, said_hash
+from evaluators.determinism.matrix import matrix
+from evaluators.determinism.memory import commit, recall
+from harness.contract import Case, Check, Measuring, Objection, Outcome, Refused, Verdict
+
+__all__ = [
+    "BATCH", "PANEL", "QUIET", "SCHEMA", "commit", "expand", "faults", "judge", "measure", "recall", "regrade",
+]  # fmt: skip
+
+SCHEMA = {"properties": requiring.SCHEMA, "required": ["model", "cases"]}
+PANEL = "panel.html"
+QUIET = False
+BATCH = 256
+"""Cases that share the processes that are started for them."""
+
+
+def expand(check: Check) -> Iterable[Case]:
+    return check.cases
+
+
+def faults(check: Check) -> Iterator[Objection]:
+    yield from requiring.faults(check)
+
+
+def measure(check: Check, case: Case, bench: Measuring) -> Outcome:
+    row = bench.once(lambda: matrix(check, bench))[case.id]
+    if isinstance(row, str):
+        raise Refused(row)
+    return verdict.grade(check, case, row)
+
+
+def regrade(check: Check, case: Case, outcome: Outcome) -> Outcome:
+    """From the cells as they were recorded; ValueError where they contradict the answers beside them."""
+    record = record_of(outcome.answer)
+    if said_hash(record.answer) != record.tokens:
+        raise ValueError("the recorded answer is not the one that was hashed")
+    for axis, cell in record.cells.items():
+        if cell.answer is not None and (part(record.answer, cell.answer) is None) == (cell.state == "different"):
+            raise ValueError(f"the two answers of {axis} are not what the cell says of them")
+    return verdict.grade(check, case, record)
+
+
+def judge(check: Check, outcomes: Iterable[Outcome]) -> Verdict:
+    return verdict.judge(check, list(outcomes))

@@ -1,0 +1,179 @@
+"""A model in a process of its own, which is asked what this one is asked: a fresh interpreter, or another backend.
+
+`main` is the child: a request on standard input, then questions; on standard output, its setting, then looks.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from harness import child
+from harness.codec import plain
+from harness.contract import Declared, Look, Model, NotPlain, Numerics, Question, Refused, Setting, Site, Way
+from harness.opening import numerics_of, open_here
+from harness.shelf import Shelf, explain
+
+ANY = (Exception, SystemExit)
+"""What a model may raise and be survived; a timeout and an interrupt pass."""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def seed(*what: str) -> None:
+    """The same chance for the same question or batch, wherever and whenever it is asked; mlx keeps a seed a thread."""
+    number = zlib.crc32("\0".join(what).encode())
+    random.seed(number)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(number)
+    if (mlx := sys.modules.get("mlx.core")) is not None:
+        mlx.random.seed(number)
+
+
+def looks(model: Model, questions: Sequence[Question], chance: int = 0) -> list[Look]:
+    """What a model answers to these questions at once, or to each in turn where it answers one at a time."""
+    more = (str(chance),) if chance else ()
+    if not model.together:
+        return [look for question in questions for look in _looks(model, [question], more)]
+    return _looks(model, questions, more)
+
+
+def _looks(model: Model, questions: Sequence[Question], more: tuple[str, ...]) -> list[Look]:
+    seed(*(question.id for question in questions), *more)
+    reveal: Any = getattr(model, "reveal", None)
+    try:
+        shown = reveal(questions) if reveal else ((answer, ()) for answer in model.answer(questions))
+        found = [_look(answer, places) for answer, places in shown]
+    except ANY as error:
+        return [Look(error=explain(error))] * len(questions)
+    if len(found) != len(questions):
+        return [Look(error=f"the model gave {len(found)} answers to {len(questions)} questions")] * len(questions)
+    return found
+
+
+def _look(answer: Any, places: Any) -> Look:
+    if isinstance(answer, BaseException):
+        return Look(error=explain(answer))
+    try:
+        return Look(answer=plain(answer), places=tuple(places))
+    except NotPlain as error:
+        return Look(error=f"the answer is not plain data: {error}")
+
+
+class Died(Exception):
+    """The process ended, or could not open the model."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    root: str
+    trusted: bool
+    key: str
+    declared: Declared
+    numerics: Numerics
+    threads: int
+
+
+class Elsewhere:
+    """The process, from this side."""
+
+    def __init__(self, key: str, declared: Declared, site: Site, numerics: Numerics, way: Way) -> None:
+        environ = dict(os.environ)
+        environ |= {name: str(way.threads) for name in _THREADS if way.threads is not None}
+        if way.tf32 is not None:
+            environ["MLX_ENABLE_TF32"] = str(int(way.tf32))
+        self._process = subprocess.Popen(
+            child.command("harness.elsewhere"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environ,
+            start_new_session=True,
+        )
+        numerics = way.numerics or numerics
+        request = Request(str(site.root), site.trusted, key, declared, numerics, way.threads or 1)
+        try:
+            said = self._said(request, type=Setting | str)
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(said, str):
+            self.close()
+            raise Died(f"a process of its own can't open it: {said}")
+        if why := said.facts.get("numerics_why"):
+            self.close()
+            raise Refused(str(why))
+        self.setting: Setting = said
+
+    def look(self, questions: Sequence[Question], chance: int) -> list[Look]:
+        found: list[Look] = self._said([list(questions), chance], type=list[Look])
+        return found
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            with suppress(BrokenPipeError):
+                pipe.close()
+        self._process.wait()
+
+    def _said(self, asked: Any, *, type: Any) -> Any:
+        """Its answer; what interrupts the conversation ends it, since nobody knows then whose answer comes next."""
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            _send(self._process.stdin, asked)
+            said = _received(self._process.stdout)
+        except BrokenPipeError:
+            said = None
+        except BaseException:
+            self._process.kill()
+            raise
+        if said is None:
+            raise Died(f"a process of its own ended with exit status {self._process.wait()}")
+        return msgspec.msgpack.decode(said, type=type)
+
+
+def _send(pipe: Any, what: Any) -> None:
+    data = msgspec.msgpack.encode(what)
+    pipe.write(len(data).to_bytes(8, "little") + data)
+    pipe.flush()
+
+
+def _received(pipe: Any) -> bytes | None:
+    """The next message; None where the other side is gone."""
+    size = pipe.read(8)
+    data = pipe.read(int.from_bytes(size, "little")) if len(size) == 8 else b""
+    return data if size and len(data) == int.from_bytes(size, "little") else None
+
+
+def main() -> None:
+    out = child.own_output()
+    asked = _received(sys.stdin.buffer)
+    if asked is None:
+        return
+    request = msgspec.msgpack.decode(asked, type=Request)
+    shelf = Shelf(Path(request.root), lambda text: None, trusted=request.trusted)
+    try:
+        numerics = numerics_of(request.numerics, request.threads)
+        model, setting = open_here(request.key, request.declared, shelf, numerics)
+    except ANY as error:
+        _send(out, explain(error))
+        return
+    _send(out, setting)
+    _answer_all(model, sys.stdin.buffer, out)
+
+
+def _answer_all(model: Model, asked: Any, out: BinaryIO) -> None:
+    while (message := _received(asked)) is not None:
+        questions, chance = msgspec.msgpack.decode(message, type=tuple[list[Question], int])
+        _send(out, looks(model, questions, chance))

@@ -1,0 +1,37 @@
+"""A model opened in this process, and the record of what it is and of what it computes with."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from harness import provenance
+from harness.codec import digest_of, plain
+from harness.contract import Declared, Model, Numerics, Setting, Site
+from harness.shelf import open_model
+
+
+class Opened(NamedTuple):
+    model: Model
+    setting: Setting
+
+
+def numerics_of(asked: Numerics, threads: int = 1) -> dict[str, Any]:
+    """What this process computes with, put in place before any model is opened."""
+    os.environ.setdefault("MLX_ENABLE_TF32", "0")
+    if asked == "strict" and "LD_PRELOAD" not in os.environ:
+        return {"numerics": "strict"}
+    from harness import numerics
+
+    why = numerics.put_in_front(threads) if asked == "fast" else None
+    return {**numerics.facts(), **({"numerics_why": why} if why else {})}
+
+
+def open_here(key: str, declared: Declared, site: Site, numerics: dict[str, Any]) -> Opened:
+    model = open_model(declared, site)
+    facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
+    return Opened(model, setting_of(key, {**facts, **provenance.backend(), **numerics, **provenance.machine()}))
+
+
+def setting_of(model: str, facts: dict[str, Any]) -> Setting:
+    return Setting(id=digest_of([model, facts])[7:19], model=model, facts=facts)
