@@ -9,6 +9,8 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -88,6 +90,8 @@ class Elsewhere:
     def __init__(self, key: str, declared: Declared, site: Site, numerics: Numerics, way: Way) -> None:
         environ = dict(os.environ)
         environ |= {name: str(way.threads) for name in _THREADS if way.threads is not None}
+        if way.process:
+            environ.pop("PYTHONHASHSEED", None)  # a fresh interpreter draws its own
         if way.tf32 is not None:
             environ["MLX_ENABLE_TF32"] = str(int(way.tf32))
         self._process = subprocess.Popen(
@@ -161,6 +165,7 @@ def main() -> None:
     asked = _received(sys.stdin.buffer)
     if asked is None:
         return
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     request = msgspec.msgpack.decode(asked, type=Request)
     shelf = Shelf(Path(request.root), lambda text: None, trusted=request.trusted)
     try:
@@ -171,6 +176,13 @@ def main() -> None:
         return
     _send(out, setting)
     _answer_all(model, sys.stdin.buffer, out)
+
+
+def _end_with(parent: int) -> None:
+    """End when the process that asked is gone, whatever the model is doing."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _answer_all(model: Model, asked: Any, out: BinaryIO) -> None:

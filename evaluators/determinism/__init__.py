@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from evaluators.determinism import requiring, verdict
-from evaluators.determinism.cells import record_of
+from evaluators.determinism.cells import Cell, record_of
 from evaluators.determinism.comparing import part, said_hash
 from evaluators.determinism.matrix import matrix
 from evaluators.determinism.memory import commit, recall
@@ -54,10 +54,24 @@ def regrade(check: Check, case: Case, outcome: Outcome) -> Outcome:
     record = record_of(outcome.answer)
     if said_hash(record.answer) != record.tokens:
         raise ValueError("the recorded answer is not the one that was hashed")
+    if list(record.cells) != requiring.axes_of(check):
+        raise ValueError("these are not the axes that were planned")
     for axis, cell in record.cells.items():
-        if cell.answer is not None and (part(record.answer, cell.answer) is None) == (cell.state == "different"):
-            raise ValueError(f"the two answers of {axis} are not what the cell says of them")
+        _check(check, axis, record.answer, cell)
     return verdict.grade(check, case, record)
+
+
+def _check(check: Check, axis: str, answer: object, cell: Cell) -> None:
+    """ValueError where a cell contradicts itself, or the answers beside it."""
+    differs = cell.state in ("tokens", "different")
+    if cell.state != "unsupported" and (cell.runs < 1 or (cell.state != "error" and differs != bool(cell.differ))):
+        raise ValueError(f"the runs of {axis} are not those of its state")
+    if cell.state == "bits" and (cell.gap is not None or not cell.within or cell.answer is not None):
+        raise ValueError(f"{axis} is said to be the same to the bit, and to differ")
+    if axis in ("repeat", "process") and cell.state != "unsupported" and cell.runs != requiring.runs_of(check) - 1:
+        raise ValueError(f"{axis} was not run as often as planned")
+    if cell.answer is not None and (part(answer, cell.answer) is None) == (cell.state == "different"):
+        raise ValueError(f"the two answers of {axis} are not what the cell says of them")
 
 
 def judge(check: Check, outcomes: Iterable[Outcome]) -> Verdict:

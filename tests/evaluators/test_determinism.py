@@ -223,19 +223,42 @@ def test_other_arithmetic_is_not_asked_for_bits_unasked() -> None:
     assert requiring.required(check(vary=["blas"], require="bits"), "blas") == ("bits", None)
 
 
-def test_a_recorded_answer_that_is_not_the_hashed_one_is_refused() -> None:
-    record = Record(
-        answer={"n": 1},
-        tokens=comparing.said_hash({"n": 1}),
-        bits="b",
-        backend="x",
-        cells={"repeat": Cell(state="bits")},
-    )
-    good = Outcome(case="c0", outcome="met", answer=msgspec.to_builtins(record))
-    assert determinism.regrade(check(vary=["repeat"]), Case(id="c0"), good).outcome == "met"
-    bad = Outcome(case="c0", outcome="met", answer={**msgspec.to_builtins(record), "answer": {"n": 2}})
-    with pytest.raises(ValueError, match="hashed"):
-        determinism.regrade(check(vary=["repeat"]), Case(id="c0"), bad)
+def recorded(**cells: Cell) -> Outcome:
+    record = Record(answer={"n": 1}, tokens=comparing.said_hash({"n": 1}), bits="b", backend="x", cells=cells)
+    return Outcome(case="c0", outcome="met", answer=msgspec.to_builtins(record))
+
+
+def test_an_honest_record_is_graded_as_it_was() -> None:
+    asked = check(vary=["repeat"], runs=2)
+    assert determinism.regrade(asked, Case(id="c0"), recorded(repeat=Cell(state="bits", runs=1))).outcome == "met"
+    worse = Cell(state="different", runs=1, differ=1, at="n", here=1, there=2, answer={"n": 2})
+    assert determinism.regrade(asked, Case(id="c0"), recorded(repeat=worse)).outcome == "missed"
+
+
+@pytest.mark.parametrize(
+    ("forged", "said"),
+    [
+        (recorded(), "axes"),
+        (recorded(batch=Cell(state="bits", runs=1)), "axes"),
+        (recorded(repeat=Cell(state="bits")), "runs"),
+        (recorded(repeat=Cell(state="bits", runs=1, differ=1)), "runs"),
+        (recorded(repeat=Cell(state="bits", runs=5)), "often"),
+        (recorded(repeat=Cell(state="bits", runs=1, gap=0.5)), "to differ"),
+        (recorded(repeat=Cell(state="tokens", runs=1)), "runs"),
+        (recorded(repeat=Cell(state="tokens", runs=1, differ=1, answer={"n": 2})), "two answers"),
+        (recorded(repeat=Cell(state="different", runs=1, differ=1, answer={"n": 1})), "two answers"),
+        (Outcome(case="c0", outcome="met", answer={"n": 1}), "no record"),
+        (
+            Outcome(
+                case="c0", outcome="met", answer={**recorded(repeat=Cell(state="bits", runs=1)).answer, "answer": 2}
+            ),
+            "hashed",
+        ),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused(forged: Outcome, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        determinism.regrade(check(vary=["repeat"], runs=2), Case(id="c0"), forged)
 
 
 # ----------------------------------------------------------------- how often a model that diverges gets through

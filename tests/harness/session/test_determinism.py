@@ -195,7 +195,7 @@ def test_a_run_is_held_against_an_earlier_one(project: Project) -> None:
     other = project_of(project, "counts", "vary: [seed]", f"against: {earlier}")
     assert other.status == 1
     found = cells(other)["against"]
-    assert (found["state"], found["at"]) == ("different", "p")
+    assert (found["state"], found["at"]) == ("different", "call")
 
 
 def test_committed_hashes_are_written_and_held_against(project: Project) -> None:
