@@ -51,6 +51,15 @@ def overtime(position: int, timeout: float, batch: int) -> str:
     return f"it took longer than its {timeout:g} s"
 
 
+def decide(boards: Path, check: int) -> None:
+    """Tell all workers that a check needs no more of its cases."""
+    (boards / f"decided {check}").touch()
+
+
+def is_decided(boards: Path, check: int) -> bool:
+    return (boards / f"decided {check}").exists()
+
+
 class Board:
     """A worker's side."""
 

@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from harness import rooms
+from harness.budget import within
 from harness.contract import (
     Blocker,
     Certificate,
+    Characteristics,
     Check,
     CheckResult,
     CriterionResult,
@@ -46,8 +48,18 @@ def judge(check: Check, found: Mapping[str, Outcome]) -> CheckResult:
         outcomes=Tally(**{word: counts.get(word, 0) for word in Tally.__struct_fields__}),
         at=check.at,
         seconds=round(sum(outcome.seconds for outcome in outcomes), 6),
+        characteristics=characteristics(check),
         **msgspec.structs.asdict(verdict),
     )
+
+
+def characteristics(check: Check) -> Characteristics | None:
+    """What the check's gate can tell on its cases, where its room knows."""
+    try:
+        found: Characteristics | None = rooms.optional(rooms.evaluator(check.kind), "characteristics", check)
+    except (ValueError, ArithmeticError, LookupError):
+        return None
+    return found
 
 
 def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
@@ -107,6 +119,7 @@ def certify(
     """The certificate of a run; `results` may carry verdicts that were computed already."""
     if results is None:
         results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
+    results = within(plan, results, record.begin.looks if record.begin else {})
     by_id = {result.id: result for result in results}
     criteria = _criteria(plan, by_id)
     void = [remark.text for remark in record.remarks if remark.voids]
@@ -126,9 +139,29 @@ def certify(
         recommendations=tuple(dict.fromkeys(_recommendations(results))),
         score=round(100 * passed / len(criteria), 1) if criteria else 0.0,
         expires=_expires(plan, record) if status == "certified" else None,
-        notes=(*plan.notes, *_numerics(plan, record), *(remark.text for remark in record.remarks)),
+        notes=(
+            *plan.notes,
+            *_numerics(plan, record),
+            *_looks(record, results),
+            *(remark.text for remark in record.remarks),
+        ),
         provenance=_provenance(plan, record, digests),
     )
+
+
+def _looks(record: Record, results: Sequence[CheckResult]) -> list[str]:
+    """What a reviewer must know of what was asked before, and of promises that were changed since."""
+    names = {result.id: result.name for result in results}
+    said = [
+        f"{result.name}: the {_nth(result.look)} look at the same question" for result in results if result.look > 1
+    ]
+    broken = record.begin.broken if record.begin else {}
+    return said + [f"{names.get(id, id)}: {change}" for id, changes in broken.items() for change in changes]
+
+
+def _nth(number: int) -> str:
+    words = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+    return words.get(number, f"{number}th")
 
 
 def _criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from harness import __version__
 if TYPE_CHECKING:
     import pytest
 
-    from harness.contract import Declared, Plan
+    from harness.contract import Check, Declared, Plan
     from harness.shelf import Shelf
 
 USAGE = 4
@@ -96,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("paths", nargs="*", metavar="PATH", help="spec files, folders, or ids of checks and cases")
     run.add_argument("-n", metavar="N", help="workers: a number, auto (default), or 0 for none")
     paths(verb("validate", _validate, "Read the specs strictly and say everything that is wrong with them."))
-    paths(verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time."))
+    plan = verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time.")
+    plan.add_argument("--oc", action="store_true", help="what each gate can show: its operating characteristics")
+    paths(plan)
     for name, act, about in (
         ("report", _report, "Write a run's reports anew from its record."),
         ("verify", _verify, "Recompute a run's certificate from its record, without the models."),
@@ -246,10 +248,30 @@ def _show_plan(given: argparse.Namespace) -> int:
                 took = f", {last[check.id]:.3g} s last time" if check.id in last else ""
                 batches = f" in {_count(check.batches(), 'batch', 'batches')}"
                 print(f"  check  {check.name:<24} {check.kind:<16} {_count(len(check.cases), 'case')}{batches}{took}")
+                for line in _characteristics(check) if given.oc else ():
+                    print(f"         {line}")
     print(f"{_count(len(plan.checks), 'check')}, {_count(plan.cases(), 'case')}")
     for note in plan.notes:
         print(f"note: {note}")
     return 0
+
+
+def _characteristics(check: Check) -> Iterator[str]:
+    """What a check can tell, in lines."""
+    from harness.certify import characteristics
+
+    found = characteristics(check)
+    if found is None:
+        yield "decided by its cases alone: nothing is estimated"
+        return
+    yield f"{found.of:<36} passes   fails    inconclusive   ({found.method})"
+    for row in found.rows:
+        bar = "  <- the bar" if row.value == found.bar else ""
+        yield f"  {row.truth:<34} {row.passes:<8.4f} {row.fails:<8.4f} {row.inconclusive:.4f}{bar}"
+    if found.detectable is not None:
+        yield f"  passes in four of five runs from {found.detectable:.4g} on"
+    if found.needed_n is not None:
+        yield f"  {found.needed_n:,} cases pass half-way from the bar in four of five runs"
 
 
 _KEPT = {True: "built", False: "to be built", None: "nothing to build"}

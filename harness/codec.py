@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,37 @@ def plain_question(input: Any) -> Any:
         if len(said) == 1 and said[0].get("role") == "user":
             return said[0].get("content")
     return input
+
+
+def posed(prompt: str, input: Any) -> Any:
+    """An input put into a prompt: `{input}` stands for a text, `{name}` for a field of a mapping.
+
+    Of a chat it is the last message that is put into it; NotPlain where a field is not there or is no text.
+    """
+    if isinstance(input, str):
+        return _put(prompt, {"input": input})
+    if not isinstance(input, dict):
+        raise NotPlain("a prompt takes an input that is a text or a mapping")
+    if isinstance(input.get("messages"), list) and input["messages"]:
+        *before, last = input["messages"]
+        return {**input, "messages": [*before, {**last, "content": _put(prompt, {"input": last.get("content")})}]}
+    if "prompt" in input:
+        return {**input, "prompt": _put(prompt, {**input, "input": input["prompt"]})}
+    return _put(prompt, input)
+
+
+FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""What a prompt has in place of what it is about."""
+
+
+def _put(prompt: str, fields: Mapping[str, Any]) -> str:
+    def field(match: re.Match[str]) -> str:
+        value = fields.get(match[1])
+        if not isinstance(value, str | int | float):
+            raise NotPlain(f"the input has no text `{match[1]}` to put into the prompt")
+        return str(value)
+
+    return FIELD.sub(field, prompt)
 
 
 def asked(input: Any) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from harness import rooms
 from harness.bench import Bench
-from harness.board import Board
-from harness.contract import Outcome
+from harness.board import Board, is_decided
+from harness.contract import DECIDED, Outcome
 from harness.items import DESK, Desk, SpecNode, UnitItem, pytest_id
 from harness.shelf import Shelf
 
@@ -49,10 +49,11 @@ class Collecting:
 class Measuring:
     """A bench, opened when the first unit comes."""
 
-    def __init__(self, config: pytest.Config, desk: Desk, board: Path | None) -> None:
+    def __init__(self, config: pytest.Config, desk: Desk, boards: Path, worker: str = "") -> None:
         self.config = config
         self.desk = desk
-        self._board = board
+        self._boards = boards
+        self._board = boards / worker if worker else None
         self._bench: Bench | None = None
 
     @property
@@ -63,8 +64,12 @@ class Measuring:
 
     def measure(self, item: UnitItem, into: list[Outcome]) -> float:
         """Add the outcomes of a unit to `into`; returns when it began."""
-        started = time.time()
-        self.bench.measure(item.unit.check, item.unit.batch, item.unit.positions, into)
+        started, unit = time.time(), item.unit
+        if hasattr(rooms.evaluator(item.check.kind), "decided") and is_decided(self._boards, unit.check):
+            cases = [item.check.cases[position].id for position in unit.positions]
+            into += [Outcome(case=id, outcome="skipped", check=item.check.id, reason=DECIDED) for id in cases]
+        else:
+            self.bench.measure(unit.check, unit.batch, unit.positions, into)
         return started
 
 

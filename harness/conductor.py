@@ -14,9 +14,12 @@ from pathlib import Path
 import msgspec
 
 from harness import provenance, rooms
+from harness.board import decide
+from harness.budget import shared, within
 from harness.certify import PLAN, judge
 from harness.codec import digest, digest_of_file
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
+from harness.history import past, remember
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Begin, End, Ledger, Remark
 from harness.pages import CERTIFICATE, Run, tell_one
@@ -42,12 +45,23 @@ class Conductor:
             write_whole(self.folder / PLAN, data)
             self.ledger = Ledger(self.folder / OUTCOMES)
             started = self.started.isoformat(timespec="seconds")
-            self.ledger.append([Begin(run=self.id, started=started, plan=digest(data), machine=provenance.machine())])
+            behind = past(runs, plan)
+            begin = Begin(
+                run=self.id,
+                started=started,
+                plan=digest(data),
+                machine=provenance.machine(),
+                looks=behind.looks,
+                broken=behind.broken,
+            )
+            self.ledger.append([begin])
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise CannotWrite(f"the run folder {self.folder} can't be written: {error.strerror}") from None
+        self._looks = behind.looks
         self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
         self.results: dict[int, CheckResult] = {}
+        self._decided: set[int] = set()
         self._settings: set[str] = set()
         self.told: list[Path] = []
         self.untold: list[str] = []
@@ -61,19 +75,48 @@ class Conductor:
         self.ledger.append([*unknown, *fresh])
         self._settings.update(setting.id for setting in unknown)
         found.update((outcome.case, outcome) for outcome in fresh)
+        self._look_whether_decided(index)
         return fresh
+
+    def _look_whether_decided(self, index: int) -> None:
+        check = self.plan.checks[index]
+        asks = getattr(rooms.evaluator(check.kind), "decided", None)
+        if asks is None or index in self._decided or self.complete(index):
+            return
+        outcomes = [found for case in check.cases if (found := self.found[index].get(case.id)) is not None]
+        if asks(check, outcomes):
+            self._decided.add(index)
+            with contextlib.suppress(OSError):
+                decide(self.boards, index)
 
     def complete(self, index: int) -> bool:
         return len(self.found[index]) == len(self.plan.checks[index].cases)
 
+    def settled(self, index: int) -> list[int]:
+        """The checks whose verdicts are final now that this one is complete: those that share an error rate wait for
+        each other."""
+        spec = shared(self.plan, self.plan.checks[index].id)
+        if spec is None:
+            return [index]
+        mine = [at for at, check in enumerate(self.plan.checks) if check.id.partition("::")[0] == spec.path]
+        return mine if all(map(self.complete, mine)) else []
+
     def judged(self, index: int) -> CheckResult:
-        """The verdict of a check, on what is known of it now; final once it is complete."""
+        """The verdict of a check by itself, on what is known of it now; final once it is complete."""
         known = self.results.get(index)
         if known is None:
             known = judge(self.plan.checks[index], self.found[index])
             if self.complete(index):
                 self.results[index] = known
         return known
+
+    def final(self, index: int) -> CheckResult:
+        """The verdict of a check among those that it shares an error rate with."""
+        own = self.judged(index)
+        if shared(self.plan, own.id) is None:
+            return within(self.plan, [own], self._looks)[0]
+        results = [self.judged(at) for at in range(len(self.plan.checks))]
+        return within(self.plan, results, self._looks)[index]
 
     def finish(self, stopped: str | None) -> Certificate:
         """Close the record, certify it and tell it in every format; `runs/latest` then points here."""
@@ -89,6 +132,9 @@ class Conductor:
             [self.judged(i) for i in range(len(self.plan.checks))],
         )
         write_whole(self.folder / CERTIFICATE, run.certificate_data)
+        done = [self.judged(at) for at in range(len(self.plan.checks)) if self.complete(at)]
+        with contextlib.suppress(OSError):
+            remember(self.folder.parent, self.plan, self.id, done)
         for name in rooms.names(rooms.REPORTS):
             try:
                 self.told.append(tell_one(run, self.folder, name))

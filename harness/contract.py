@@ -25,6 +25,9 @@ Numerics = Literal["strict", "fast"]
 EXIT: Mapping[Status, int] = {"certified": 0, "blocked": 1, "incomplete": 2, "inconclusive": 6}
 """The exit status that each certificate status means; 3 internal error, 4 spec or usage fault, 5 nothing selected."""
 
+DECIDED = "decided"
+"""The reason of a case that was not needed any more, since its check may stop early and had come to its verdict."""
+
 _T = TypeVar("_T")
 
 
@@ -101,6 +104,8 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The key of its model in the plan, empty where a kind needs none."""
     others: dict[str, str] = {}
     """The keys of the models beside it, by their role in the kind."""
+    prompts: dict[str, str] = {}
+    """What an input is put into before a model is asked, by role; a model without one is asked the input itself."""
     options: dict[str, Any] = {}
     cases: tuple[Case, ...] = ()
     batch: int = 1
@@ -130,6 +135,10 @@ class SpecFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     numerics: Numerics | None = None
     expires: float | None = None
     """Seconds for which a certificate holds."""
+    error_rate: float | None = None
+    """The chance of any false claim that the checks of this spec may have together; each has its own unless told."""
+    spends: bool = False
+    """Whether each look at the same question takes a part of that."""
 
 
 class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -148,6 +157,17 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def cases(self) -> int:
         return sum(len(check.cases) for check in self.checks)
+
+
+class Part(Struct, frozen=True):
+    """A model's part in a check."""
+
+    model: str
+    """Its name in the spec."""
+    path: tuple[str | int, ...]
+    """Where the check names it."""
+    prompt: str = ""
+    """What inputs are put into before it is asked; nothing unless told."""
 
 
 class Objection(Struct, frozen=True):
@@ -217,6 +237,30 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What else a reviewer wants to see, by name; nothing here decides."""
 
 
+class Prospect(Struct, frozen=True, kw_only=True):
+    """How often a gate says what, were something true."""
+
+    truth: str
+    value: float
+    passes: float
+    fails: float
+    inconclusive: float
+
+
+class Characteristics(Struct, frozen=True, kw_only=True):
+    """What a gate can tell on so many cases, known before anything runs."""
+
+    of: str
+    """What the truths are of, such as `the true rate`."""
+    bar: float | None
+    rows: tuple[Prospect, ...]
+    method: str
+    detectable: float | None = None
+    """The truth nearest to the bar that it passes in four of five runs."""
+    needed_n: int | None = None
+    """How many cases would pass the nearest truth that is stated, in four of five runs."""
+
+
 class Tally(Struct, frozen=True):
     met: int = 0
     missed: int = 0
@@ -248,6 +292,13 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     figures: dict[str, float]
     at: str
     seconds: float
+    adjusted_p: float | None = None
+    """Its p within the error rate of its spec, where the spec has one."""
+    flipped: bool = False
+    """Whether it passed by itself, and does not within that."""
+    look: int = 1
+    """The how-manieth time these very models were asked this very question."""
+    characteristics: Characteristics | None = None
 
 
 class CriterionResult(Struct, frozen=True, kw_only=True):
@@ -344,6 +395,7 @@ class Model(Protocol):
     Optional: `padded`, True where it computes with MLX, so that short batches are filled up where numerics are fast;
     `weigh(questions, answers)`, for each question an array of places by choices: the natural logarithm of the
     probability of every choice at each place of the answer given with it, which may be another model's;
+    `likelihood(questions, expected)`, the mean natural-log probability a token of each expectation, or a `Refused`;
     `reveal(questions)`, what `answer` gives, each answer in a pair with the `Place`s that it was chosen from;
     `ways(axis, asked)`, other ways to ask this very model, by a label: functions that each give such a model, or
     Refused where that axis can't be varied; `samples`, True where it draws by chance, False where it never does.
@@ -448,8 +500,14 @@ class Measuring(Protocol):
     def once(self, make: Callable[[], _T]) -> _T:
         """What `make` gives, made once for all the cases that are measured in one go."""
 
-    def answer(self, case: Case, role: str = "") -> Any:
-        """The answer of a model of the check to this case: plain data, computed in the plan's batch."""
+    def answer(self, case: Case, role: str = "", turn: int = 0) -> Any:
+        """The answer of a model of the check to this case: plain data, computed in the plan's batch.
+
+        Another turn asks the same again, by another chance.
+        """
+
+    def likelihood(self, case: Case, role: str = "") -> float | None:
+        """The mean natural-log probability of the tokens of what the case expects; None where the model has none."""
 
     def weigh(self, case: Case, role: str = "", *, on: str = "") -> Any:
         """The array of a model's `weigh` for this case, on the answer of role `on`; None where it has none."""
@@ -464,13 +522,18 @@ class Measuring(Protocol):
 class Evaluator(Protocol):
     """A room of evaluators: a kind of check.
 
-    Optional names: `faults(check)` yields objections at plan time; `regrade(check, case, outcome)` grades a recorded
-    answer again, for `hallmark verify`; `gated(check)` is True where a missed case leaves the say to the verdict;
-    `ROLES` are the keys of a check, besides `model`, that name a model; `OVERVIEW` is the name of a fragment of the
-    HTML report that tells of all checks of the kind together; `BATCH` is how many cases it measures in one go, where
-    that is not how many its model is asked; `recall(key, name, data)` reads an option whose schema has the format
-    `record`: the bytes of a file, or of a run's outcomes, None where there are none; `commit(check, outcomes,
-    read)` gives the name and the bytes of such a file, given what is in it now, for `hallmark golden update`.
+    Optional names, at plan time: `faults(check)` yields objections; `ROLES` are the keys of a check, besides `model`,
+    that name a model; `cast(options)` gives the `Part`s of models by role instead, where it takes more to tell, "" being
+    the check's own; `recall(key, name, data)` reads an option whose schema has the format `record`: the bytes of a file,
+    or of a run's outcomes, None where there are none; `BATCH` is how many cases it measures in one go, where that is not
+    how many its model is asked; `characteristics(check)` tells what it can show on so many cases; `pledge(check)` what was
+    promised of it before anyone looked.
+
+    Later: `regrade(check, case, outcome)` grades a recorded answer again, for `hallmark verify`; `gated(check)` is True
+    where a missed case leaves the say to the verdict; `decided(check, outcomes)` is True once a check that may stop early
+    needs no more of its cases; `OVERVIEW` is the name of a fragment of the HTML report that tells of all checks of the kind
+    together; `commit(check, outcomes, read)` gives the name and the bytes of a file that later runs are held against, given
+    what is in it now, for `hallmark golden update`.
     """
 
     SCHEMA: Mapping[str, Any]

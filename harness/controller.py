@@ -67,12 +67,14 @@ class Controller(Collecting):
         super().__init__(session.config, desk)
         self.session = session
         self.conductor = conductor
-        self.measuring = Measuring(session.config, desk, None)
+        self.measuring = Measuring(session.config, desk, conductor.boards)
         self.certificate: Certificate | None = None
         self.selected: set[str] | None = None
         self.said: list[tuple[str, str]] = []
         self.expected = 0
         self._reporters: dict[int, Reporter] = {}
+        self._ruled: set[int] = set()
+        """Checks whose verdicts were told."""
         self._units: dict[str, Unit] = {}
         self._seen = 0
         self._failed = 0
@@ -219,7 +221,9 @@ class Controller(Collecting):
             reports.append(reporter.case(outcome, clock))
             clock += outcome.seconds
         if fresh and self.conductor.complete(index):
-            reports.append(reporter.verdict(self.conductor.judged(index), self.conductor.found[index].values()))
+            for at in self.conductor.settled(index):
+                reports.append(self._reporter(at).verdict(self.conductor.final(at), self.conductor.found[at].values()))
+                self._ruled.add(at)
         return reports
 
     def _stop(self, why: str) -> None:
@@ -290,7 +294,8 @@ class Controller(Collecting):
             except KeyboardInterrupt:
                 stopped = "interrupted"
         lacking = [i for i in range(len(self.desk.plan.checks)) if not self.conductor.complete(i)]
-        self._tell([self._reporter(i).verdict(self.conductor.judged(i), ()) for i in lacking])
+        waiting = [i for i in range(len(self.desk.plan.checks)) if i not in self._ruled]
+        self._tell([self._reporter(i).verdict(self.conductor.final(i), ()) for i in waiting])
         if not lacking and stopped == told_to_stop:
             stopped = None  # `-x`, say, came when there was nothing left to stop
         elif stopped is None:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import UNSET
+
 from harness.board import IDLE, OPENING, TOGETHER, overtime
-from harness.codec import digest_of, plain, to_json
+from harness.codec import digest_of, plain, posed, to_json
 from harness.contract import Case, Check, Look, Model, Question, Refused, Way
 from harness.elsewhere import ANY, Elsewhere, looks, seed
 from harness.opening import Opened
@@ -44,9 +46,9 @@ class Sitting:
         self.beside = beside
         """Whether it only stands beside the check's own: then what it said to another check will do."""
         self.setting = opened.setting
-        self.said: Said | None = None
-        """To the whole batch, where it was answered in one go."""
-        self.alone: dict[str, Any] | None = None
+        self.said: dict[int, Said | None] = {}
+        """To the whole batch, by turn, where it was answered in one go."""
+        self.alone: dict[tuple[int, str], Any] = {}
         """What it said to cases one by one, where it could not answer the batch in one go, or does not."""
         self.share = 0.0
         """Each case's share of what was spent for the whole batch."""
@@ -111,29 +113,30 @@ class Desk:
             self.shared += time.perf_counter() - begin
         return known
 
-    def answer(self, case: Case, role: str = "") -> Any:
+    def answer(self, case: Case, role: str = "", turn: int = 0) -> Any:
         sitting = self._sit(role)
-        if sitting.said is None and sitting.alone is None:
-            together = sitting.model.together and not self.alone and self._answer_whole(sitting)
-            sitting.alone = None if together else {}
-        given = sitting.said.answers[case.id] if sitting.said is not None else self._answer_alone(sitting, case)
+        if turn not in sitting.said:
+            sitting.said[turn] = self._said(sitting, role, turn) if sitting.model.together and not self.alone else None
+        said = sitting.said[turn]
+        given = said.answers[case.id] if said is not None else self._answer_alone(sitting, case, role, turn)
         if isinstance(given, BaseException):
             raise given
         return plain(given)
 
-    def _answer_alone(self, sitting: Sitting, case: Case) -> Any:
+    def _answer_alone(self, sitting: Sitting, case: Case, role: str, turn: int) -> Any:
         """What the model says to one case, asked once however often it is wanted."""
-        assert sitting.alone is not None
-        if case.id not in sitting.alone:
+        if (turn, case.id) not in sitting.alone:
             begin = time.perf_counter()
-            seed(case.id)
-            sitting.alone[case.id] = _only(sitting.model.answer([_question(case)]))
+            question = self._question(case, role, turn)
+            seed(question.id)
+            sitting.alone[turn, case.id] = _only(sitting.model.answer([question]))
             sitting.spent += time.perf_counter() - begin
-        return sitting.alone[case.id]
+        return sitting.alone[turn, case.id]
 
-    def _answer_whole(self, sitting: Sitting) -> bool:
-        """Have the whole batch answered; where that raises or takes too long, each case is asked alone instead."""
-        questions = self.bench.filled(sitting.model, [_question(case) for case in self.asked], self.check.batch)
+    def _said(self, sitting: Sitting, role: str, turn: int) -> Said | None:
+        """The answers to the whole batch; None where that raises or takes too long, and each case is asked alone."""
+        asked = [self._question(case, role, turn) for case in self.asked]
+        questions = self.bench.filled(sitting.model, asked, self.check.batch)
 
         def ask() -> Sequence[Any] | None:
             seed(*(question.id for question in questions))
@@ -145,13 +148,27 @@ class Desk:
         if said is None:
             answers, spent = self._for_all(ask)
             if answers is None:
-                return False
+                return None
             said = Said(dict(zip((case.id for case in self.asked), answers, strict=False)), spent)
             if key is not None and self.bench.often(self.check):
                 self.bench.said[key] = said
-        sitting.said = said
-        sitting.share = said.seconds / len(self.asked)
-        return True
+        sitting.share += said.seconds / len(self.asked)
+        return said
+
+    def _question(self, case: Case, role: str = "", turn: int = 0) -> Question:
+        """A copy of its input, so that a model that changes what it is asked changes it for nobody else."""
+        prompt = self.check.prompts.get(role)
+        input = posed(prompt, case.input) if prompt else case.input
+        return Question(f"{case.id}\0{turn}" if turn else case.id, plain(input))
+
+    def likelihood(self, case: Case, role: str = "") -> float | None:
+        ask: Any = getattr(self._sit(role).model, "likelihood", None)
+        if ask is None or case.expect is UNSET:
+            return None
+        found = _only(ask([self._question(case, role)], [plain(case.expect)]))
+        if isinstance(found, BaseException):
+            raise found
+        return float(found)
 
     def _for_all(self, act: Callable[[], Sequence[Any] | None]) -> tuple[Sequence[Any] | None, float]:
         """Do something for the whole batch, in the time of all its cases; None where it fails."""
@@ -177,31 +194,33 @@ class Desk:
         if weigh is None:
             return None
         if on not in sitting.weighed:
-            sitting.weighed[on] = self._weigh_whole(sitting, spoken, on) if spoken.said else {}
+            sitting.weighed[on] = self._weigh_whole(sitting, spoken, role, on) if spoken.said.get(0) else {}
         known = sitting.weighed[on]
         if case.id not in known:
-            known[case.id] = _only(weigh([_question(case)], [self.answer(case, on)]))
+            known[case.id] = _only(weigh([self._question(case, role)], [self.answer(case, on)]))
         if isinstance(known[case.id], BaseException):
             raise known[case.id]
         return known[case.id]
 
-    def _weigh_whole(self, sitting: Sitting, spoken: Sitting, on: str) -> dict[str, Any]:
+    def _weigh_whole(self, sitting: Sitting, spoken: Sitting, role: str, on: str) -> dict[str, Any]:
         """The weighing of all that was answered of the batch; what a model says of its own answers is kept."""
-        assert spoken.said is not None
+        said = spoken.said[0]
+        assert said is not None
         own = sitting is spoken and sitting.beside
-        if own and on in spoken.said.weighed:
-            return spoken.said.weighed[on]
-        answered = spoken.said.answers
+        if own and on in said.weighed:
+            return said.weighed[on]
+        answered = said.answers
         cases = [case for case in self.asked if not isinstance(answered[case.id], BaseException)]
         weigh: Any = getattr(sitting.model, "weigh", None)
-        done, _ = self._for_all(lambda: list(weigh([_question(c) for c in cases], [answered[c.id] for c in cases])))
+        questions = [self._question(case, role) for case in cases]
+        done, _ = self._for_all(lambda: list(weigh(questions, [answered[case.id] for case in cases])))
         if done is None or len(done) != len(cases):
             return {}
         weighed = dict(zip((case.id for case in cases), done, strict=True))
         size = sum(getattr(each, "nbytes", SMALL) for each in done)
         if own and size <= self.bench.room_left:
             self.bench.room_left -= size
-            spoken.said.weighed[on] = weighed
+            said.weighed[on] = weighed
         return weighed
 
     # ------------------------------------------------------------------------------------- other ways
@@ -238,7 +257,7 @@ class Desk:
             other = self._another(way)
             self.bench.board.show(self.index, TOGETHER)
             self.limit(self.check.timeout * len(cases))
-            questions = [_question(case) for case in cases]
+            questions = [self._question(case) for case in cases]
             asked = isinstance(other, Elsewhere)
             return other.look(questions, way.chance) if asked else looks(other, questions, way.chance)
         except TimedOut:
@@ -291,8 +310,3 @@ def _only(answers: Any) -> Any:
     for answer in answers:
         return answer
     raise ValueError("the model gave no answer")
-
-
-def _question(case: Case) -> Question:
-    """A copy of its input: a model that changes what it is asked changes it for nobody else."""
-    return Question(case.id, plain(case.input))

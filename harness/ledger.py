@@ -20,6 +20,10 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="begi
     plan: str
     """Digest of plan.json."""
     machine: dict[str, Any]
+    looks: dict[str, int] = {}
+    """How often the same was asked before, by check, as far as the runs beside this one tell."""
+    broken: dict[str, list[str]] = {}
+    """What was changed, by check, of what had been promised before anyone looked."""
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="remark"):

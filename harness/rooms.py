@@ -7,9 +7,10 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
+from typing import cast as typed
 
-from harness.contract import Check, Declared, Evaluator, Objection, Report, Site, Source, Variant
+from harness.contract import Check, Declared, Evaluator, Objection, Part, Report, Site, Source, Variant
 from harness.provenance import installed
 
 EVALUATORS = "hallmark.evaluators"
@@ -51,19 +52,19 @@ def _room(group: str, name: str) -> ModuleType:
 
 
 def evaluator(kind: str) -> Evaluator:
-    return cast(Evaluator, _room(EVALUATORS, kind))
+    return typed(Evaluator, _room(EVALUATORS, kind))
 
 
 def source(how: str) -> Source:
-    return cast(Source, _room(SOURCES, how))
+    return typed(Source, _room(SOURCES, how))
 
 
 def variant(what: str) -> Variant:
-    return cast(Variant, _room(VARIANTS, what))
+    return typed(Variant, _room(VARIANTS, what))
 
 
 def report(format: str) -> Report:
-    return cast(Report, _room(REPORTS, format))
+    return typed(Report, _room(REPORTS, format))
 
 
 def load_all(kinds: Iterable[str], models: Iterable[Declared]) -> None:
@@ -104,9 +105,11 @@ def batch(kind: str, asked: int) -> int:
     return max(1, most // asked) * asked
 
 
-def roles(kind: str) -> tuple[str, ...]:
-    """The keys of a check of this kind, besides `model`, that name a model."""
-    return tuple(getattr(evaluator(kind), "ROLES", ()))
+def cast(kind: str, options: Mapping[str, Any]) -> dict[str, Part]:
+    """The models that a check of this kind names besides `model`, by their roles."""
+    room = evaluator(kind)
+    roles = {role: Part(options[role], (role,)) for role in getattr(room, "ROLES", ()) if role in options}
+    return {**roles, **optional(room, "cast", options, default={})}
 
 
 def panel(kind: str) -> str:

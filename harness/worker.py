@@ -20,7 +20,7 @@ class Worker(Collecting):
         selection = msgspec.json.decode(given["hallmark"]["selection"], type=Selection)
         super().__init__(config, Desk(plan, selection))
         gc.freeze()  # as in the controller
-        self.measuring = Measuring(config, self.desk, Path(given["hallmark"]["boards"]) / given["workerid"])
+        self.measuring = Measuring(config, self.desk, Path(given["hallmark"]["boards"]), given["workerid"])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:

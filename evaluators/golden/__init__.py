@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from evaluators.comparison import SCHEMA as COMPARE
 from evaluators.comparison import Comparison, comparison_faults, comparison_of
 from evaluators.golden.gate import SCHEMA as GATE
-from evaluators.golden.gate import gate_faults, judge_gate, judge_suite
-from harness.contract import Case, Check, Measuring, Objection, Outcome, Verdict
+from evaluators.golden.gate import gate_characteristics, gate_faults, judge_gate, judge_suite
+from harness.contract import Case, Characteristics, Check, Measuring, Objection, Outcome, Verdict
 
 SCHEMA = {"properties": {"compare": COMPARE, "gate": GATE}, "required": ["model", "cases"]}
 PANEL = "panel.html"
@@ -30,6 +30,10 @@ def expand(check: Check) -> Iterable[Case]:
 def faults(check: Check) -> Iterator[Objection]:
     yield from comparison_faults(check)
     yield from gate_faults(check)
+
+
+def characteristics(check: Check) -> Characteristics | None:
+    return gate_characteristics(check)
 
 
 def gated(check: Check) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from harness.contract import Check, Objection, Outcome, Verdict, Word
+from harness.contract import Characteristics, Check, Objection, Outcome, Prospect, Verdict, Word
 from harness.statistics import proportion
+from harness.statistics.prospects import Prospects, of_share
+from harness.statistics.searching import enough, nearest
 
 SCHEMA = {
     "type": "object",
@@ -35,6 +37,7 @@ SCHEMA = {
     "description": "a mapping such as {pass_rate: 0.95}",
 }
 CONFIDENCE = 0.95
+POWER = 0.8
 
 
 def gate_faults(check: Check) -> Iterator[Objection]:
@@ -78,6 +81,31 @@ def gate_faults(check: Check) -> Iterator[Objection]:
             "cases in clusters tell less than as many independent ones: this bound would be too narrow",
             "remove the clusters, or write `population: suite`",
         )
+
+
+def gate_characteristics(check: Check) -> Characteristics | None:
+    """How often a gate over a sample says what, were the true rate this or that."""
+    gate = check.options.get("gate")
+    if not gate or gate.get("population") != "sample" or not check.cases:
+        return None
+    bar, confidence, n = gate["pass_rate"], gate.get("confidence", CONFIDENCE), len(check.cases)
+
+    def given(rate: float, many: int = n) -> Prospects:
+        return of_share(many, rate, bar, confidence)
+
+    truths = sorted({max(0.0, bar - 2 * (1 - bar)), max(0.0, 1.5 * bar - 0.5), bar, (1 + bar) / 2, (4 + bar) / 5, 1.0})
+    rows = [(rate, given(rate)) for rate in truths]
+    return Characteristics(
+        of="the true share of cases met",
+        bar=bar,
+        rows=tuple(
+            Prospect(truth=f"{rate:.4g}", value=rate, passes=p.passes, fails=p.fails, inconclusive=p.inconclusive)
+            for rate, p in rows
+        ),
+        method=f"exact binomial, {n} cases",
+        detectable=nearest(lambda rate: given(rate).passes >= POWER, bar, 1.0),
+        needed_n=enough(lambda many: given((1 + bar) / 2, many).passes >= POWER, n),
+    )
 
 
 def judge_suite(check: Check, outcomes: Sequence[Outcome]) -> Verdict:

@@ -90,7 +90,8 @@ class Document:
 
     def _refuse_what_is_the_specs_own(self, fragment: Map) -> None:
         certificate = fragment.get("certificate", Map(fragment.spot))
-        for key, holder in (("numerics", fragment), ("expires", certificate)):
+        own = ("expires", "error_rate", "across", "looks")
+        for key, holder in (("numerics", fragment), *((key, certificate) for key in own)):
             if key in holder:
                 what = f"`{key}` is the spec's own to say, and a fragment's goes unheard"
                 self.faults.append(Fault(holder.keys_at[key], "fragment", what, "write it in the spec"))

@@ -84,6 +84,20 @@ TOP: Mapping[str, Any] = {
                     "pattern": "^[1-9][0-9]{0,4}[hdw]$",
                     "description": "a time such as 12h, 90d or 8w",
                 },
+                "error_rate": {
+                    "type": "number",
+                    "exclusiveMinimum": 0,
+                    "exclusiveMaximum": 0.5,
+                    "description": "the chance, above 0 and below 0.5, of any false claim of all checks together",
+                },
+                "across": {
+                    "enum": ["holm"],
+                    "description": "`holm`: how the error rate is kept across checks; that is how, unless told",
+                },
+                "looks": {
+                    "enum": ["count", "spend"],
+                    "description": "`count` the looks at the same question, or have each `spend` a part of the error rate",
+                },
             },
             "additionalProperties": False,
         },

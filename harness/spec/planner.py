@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from harness import rooms
-from harness.contract import Check, Criterion, Site, SpecFile
+from harness.contract import Check, Criterion, Part as Role, Site, SpecFile
 from harness.ledger import FILE as OUTCOMES
 from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases
@@ -65,12 +65,14 @@ class _Planner:
                 else:
                     self.checks[check.id] = check
         criteria = self.criteria(top)
+        self.error_budget(about)
         if not document.checks and not self.faults:
             self.fault(document.top, "no-checks", "the spec has no check", "write `checks:` with at least one")
         notes = () if self.faults else tuple(self.notes())
         if self.faults:
             raise SpecFaults(self.faults)
-        expires = about.get("certificate", {}).get("expires")
+        certificate = about.get("certificate", {})
+        expires = certificate.get("expires")
         return Part(
             spec=SpecFile(
                 path=document.name,
@@ -78,6 +80,8 @@ class _Planner:
                 about=about.get("about", ""),
                 numerics=about.get("numerics"),
                 expires=float(expires[:-1]) * _SECONDS[expires[-1]] if expires else None,
+                error_rate=certificate.get("error_rate"),
+                spends=certificate.get("looks") == "spend",
             ),
             files=document.files,
             env={name: digest_of_env(value) for name, value in self.env.items()},
@@ -93,6 +97,15 @@ class _Planner:
 
     def key(self, model: str) -> str:
         return f"{self.document.name}::{model}"
+
+    def error_budget(self, about: Map) -> None:
+        for key, does in (("across", "is kept"), ("looks", "is spent")):
+            certificate = about.get("certificate", {})
+            if key in certificate and "error_rate" not in certificate and certificate[key] != "count":
+                at = find(about, ("certificate", key), self.document.top)
+                self.fault(
+                    at, "no-effect", f"no error rate is given that {does} so", "write `error_rate: 0.05` beside it"
+                )
 
     # ---------------------------------------------------------------------------------------- checks
 
@@ -155,20 +168,18 @@ class _Planner:
 
     def over_models(self, check: Map, spot: Spot, labels: list[str]) -> Iterator[Check]:
         """A check for each of its models, beside the models of its other roles."""
-        kind = check["kind"]
-        others = {
-            role: check[role]
-            for role in rooms.roles(kind)
-            if role in check and self.is_model(check[role], find(check, (role,), spot))
-        }
-        if any(role in check and role not in others for role in rooms.roles(kind)):
+        found = len(self.faults)
+        parts = rooms.cast(check["kind"], check)
+        there = [self.is_model(part.model, find(check, part.path, spot)) for part in parts.values()]
+        if not all(there) or len(self.faults) > found:
             return
         models = check.get("model", "")
         many = isinstance(models, list)
         for index, model in enumerate(models if many else [models]):
             at = find(check, ("model", index) if many else ("model",), spot)
             if "model" not in check or self.is_model(model, at):
-                made = self.check(check, spot, {"": model, **others}, [model, *labels] if many else labels)
+                chosen = {"": Role(model, ("model",)), **parts}
+                made = self.check(check, spot, chosen, [model, *labels] if many else labels)
                 if made:
                     yield made
 
@@ -179,8 +190,8 @@ class _Planner:
             self.fault(at, "unknown-model", f"there is no model `{name}`", what)
         return name in self.models.known
 
-    def check(self, written: Map, spot: Spot, models: Mapping[str, str], labels: list[str]) -> Check | None:
-        kind, name, model = written["kind"], written["name"], models[""]
+    def check(self, written: Map, spot: Spot, parts: Mapping[str, Role], labels: list[str]) -> Check | None:
+        kind, name, model = written["kind"], written["name"], parts[""].model
         if labels:
             name += f"[{'-'.join(labels)}]"
         before = len(self.faults)
@@ -192,13 +203,14 @@ class _Planner:
             at=find(written, ("name",), spot).short,
             about=written.get("about", ""),
             model=self.key(model) if model else "",
-            others={role: self.key(other) for role, other in models.items() if role},
+            others={role: self.key(part.model) for role, part in parts.items() if role},
+            prompts={role: part.prompt for role, part in parts.items() if part.prompt},
             options={key: self.option(kind, written, key) for key in written if key not in _OWN},
             cases=tuple(case for case, _ in found),
             batch=rooms.batch(kind, self.models.known[model].declared.batch) if model else 1,
             timeout=float(written.get("timeout", 300)),
         )
-        self.unlearned(written, spot, [each for each in models.values() if each], draft)
+        self.unlearned(written, spot, dict.fromkeys(part.model for part in parts.values() if part.model), draft)
         if len(self.faults) > before:
             return None
         with self.models.asking(spot, kind):

@@ -1,0 +1,115 @@
+"""What was asked before: a line a check of every run, kept beside the runs, so that asking until it is green shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import rooms
+from harness.codec import digest_of
+from harness.contract import Check, CheckResult, Plan
+
+FILE = "history.jsonl"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """That a check was asked and judged."""
+
+    run: str
+    check: str
+    asked: str
+    """Digest of the question: the kind, its options, its cases, and what decides the models."""
+    verdict: str
+    pledge: dict[str, Any]
+    """What was promised of it before anyone looked."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What a run's checks have behind them."""
+
+    looks: dict[str, int]
+    """How often the same question was asked before, by check; where it never was, nothing."""
+    broken: dict[str, list[str]]
+    """What was changed, by check, of what had been promised before the first look."""
+
+
+def question_of(plan: Plan, check: Check) -> str:
+    """Changes whenever the check asks something else, or of other models; names and places don't matter."""
+    cases = [[case.id, case.input, _expected(case), case.weight, case.cluster] for case in check.cases]
+    keys = {"": check.model, **check.others}
+    recipes = {role: plan.models[key].recipe for role, key in keys.items() if key}
+    return digest_of([check.kind, check.options, check.prompts, cases, recipes, plan.numerics])
+
+
+def _expected(case: Any) -> Any:
+    return None if case.expect is msgspec.UNSET else [case.expect]
+
+
+def past(runs: Path, plan: Plan) -> Past:
+    """What the runs in this folder have asked before; a line that can't be read is nobody's."""
+    known = list(_lines(runs / FILE))
+    looks: dict[str, int] = {}
+    broken: dict[str, list[str]] = {}
+    for check in plan.checks if known else ():
+        digest = question_of(plan, check)
+        if before := sum(line.asked == digest for line in known):
+            looks[check.id] = before
+        pledge = _pledge(check)
+        first = next((line for line in known if line.check == check.id and line.pledge), None)
+        if pledge and first and (said := list(_broken(first, pledge))):
+            broken[check.id] = said
+    return Past(looks, broken)
+
+
+def _broken(first: Asked, now: Mapping[str, Any]) -> Iterable[str]:
+    for key in dict.fromkeys([*first.pledge, *now]):
+        was, is_ = first.pledge.get(key), now.get(key)
+        if was != is_:
+            yield f"`{key}` was {_said(was)} when it was first looked at, in {first.run}, and is {_said(is_)}"
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None else msgspec.json.encode(value).decode()
+
+
+def _pledge(check: Check) -> dict[str, Any]:
+    found: dict[str, Any] = rooms.optional(rooms.evaluator(check.kind), "pledge", check, default={})
+    return found
+
+
+def remember(runs: Path, plan: Plan, run: str, results: Iterable[CheckResult]) -> None:
+    """Note down what was asked and judged; one write, so that runs that end at once don't tear each other's lines."""
+    by_id = {check.id: check for check in plan.checks}
+    lines = [
+        Asked(
+            run=run,
+            check=result.id,
+            asked=question_of(plan, by_id[result.id]),
+            verdict=result.verdict,
+            pledge=_pledge(by_id[result.id]),
+        )
+        for result in results
+        if result.p is not None
+    ]
+    if lines:
+        handle = os.open(runs / FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+        try:
+            os.write(handle, msgspec.json.Encoder().encode_lines(lines))
+        finally:
+            os.close(handle)
+
+
+def _lines(path: Path) -> Iterable[Asked]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    for line in data.splitlines():
+        try:
+            yield msgspec.json.decode(line, type=Asked)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
