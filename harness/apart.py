@@ -25,6 +25,9 @@ TRIES = 2
 """How often a batch may kill its process before anyone is blamed for it who may be innocent."""
 
 
+_WHEN = {OPENING: "while the model was being opened", TOGETHER: "while it answered cases together"}
+
+
 class Request(msgspec.Struct, frozen=True):
     root: str
     trusted: bool
@@ -70,10 +73,10 @@ def measure_apart(request: Request, check: Check, deaths: int = 0) -> Measured:
             left.remove(where)
             continue
         deaths += 1
-        if where == TOGETHER and deaths >= TRIES:
+        if where == TOGETHER and deaths >= TRIES and not request.alone:
             request = msgspec.structs.replace(request, alone=True)
         elif deaths >= TRIES:
-            what = "while the model was being opened" if where == OPENING else "before it took up a case"
+            what = _WHEN.get(where, "before it took up a case")
             measured.outcomes += [lost(check, p, f"{why} {what}, {deaths} times") for p in left]
             break
     return measured

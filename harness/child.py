@@ -14,6 +14,15 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-P", "-c", _START.format(module), os.pathsep.join(sys.path)]
 
 
+def own_input() -> BinaryIO:
+    """In the child: what was its standard input, for itself alone; a program that a model starts finds an empty one."""
+    asking = os.fdopen(os.dup(0), "rb")
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return asking
+
+
 def own_output() -> BinaryIO:
     """In the child: what was its standard output, for itself alone; what a model prints goes to the other one."""
     out = os.fdopen(os.dup(1), "wb")

@@ -350,34 +350,34 @@ def _verify(given: argparse.Namespace) -> int:
 
 def _golden(given: argparse.Namespace) -> int:
     from harness import rooms
-    from harness.pages import NotARun, read_run
+    from harness.pages import read_run
     from harness.spec.faults import visible
     from harness.spec.places import find_root
-    from harness.store import write_whole
-    from harness.verify import doubts
+    from harness.store import only_one, write_whole
+    from harness.verify import problems
 
     folder, root = _run_folder(given.run), find_root(Path.cwd())
-    try:
-        run = read_run(folder)
-    except NotARun as error:
-        raise Mistake(str(error), 1) from None
-    if doubt := next(iter(doubts(run)), None):
-        raise Mistake(f"{folder} is not to be believed: {visible(doubt)}", 1)
+    if problem := next(iter(problems(folder)), None):
+        raise Mistake(f"{folder} is not to be believed: {visible(problem)}", 1)
+    run = read_run(folder)
     written: dict[str, None] = {}
 
     def before(name: str) -> bytes | None:
         return (root / name).read_bytes() if (root / name).exists() else None
 
-    for check in run.plan.checks:
-        found = rooms.optional(rooms.evaluator(check.kind), "commit", check, run.outcomes(check.id).values(), before)
-        if found is not None:
-            path = root / found[0]
+    with only_one(f"golden {root}"):
+        for check in run.plan.checks:
+            room = rooms.evaluator(check.kind)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, found[1])
+                found = rooms.optional(room, "commit", check, run.outcomes(check.id).values(), before)
+                if found is not None:
+                    (root / found[0]).parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(root / found[0], found[1])
+                    written[found[0]] = None
             except OSError as error:
-                raise Mistake(f"{found[0]} can't be written: {error.strerror}") from None
-            written[found[0]] = None
+                raise Mistake(f"{error.filename} can't be written: {error.strerror}", 1) from None
+            except ValueError as error:
+                raise Mistake(f"what {check.name} is held against can't be read: {error}", 1) from None
     if not written:
         raise Mistake(f"no check of {folder} keeps anything to be held against; give one `against:` a file", NOTHING)
     for name in written:

@@ -398,7 +398,8 @@ class Model(Protocol):
     `likelihood(questions, expected)`, the mean natural-log probability a token of each expectation, or a `Refused`;
     `reveal(questions)`, what `answer` gives, each answer in a pair with the `Place`s that it was chosen from;
     `ways(axis, asked)`, other ways to ask this very model, by a label: functions that each give such a model, or
-    Refused where that axis can't be varied; `samples`, True where it draws by chance, False where it never does.
+    Refused where that axis can't be varied; `anew`, True where a fresh process of ours starts what answers anew;
+    `samples`, True where it draws by chance, False where it never does.
     """
 
     digest: str
@@ -487,6 +488,9 @@ class Measuring(Protocol):
 
     def wanted(self) -> Sequence[Sequence[Case]]:
         """The cases that are wanted now, in the whole batches that the check's own model is asked."""
+
+    def size(self) -> int:
+        """How many cases the check's own model is asked together, where there are as many."""
 
     def look(self, cases: Sequence[Case], way: Way) -> Sequence[Look]:
         """What the check's own model answers to these at once, in this order and this way; Refused where it can't."""

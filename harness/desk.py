@@ -46,6 +46,7 @@ class Sitting:
         self.beside = beside
         """Whether it only stands beside the check's own: then what it said to another check will do."""
         self.setting = opened.setting
+        self.opening = opened.seconds
         self.said: dict[int, Said | None] = {}
         """To the whole batch, by turn, where it was answered in one go."""
         self.alone: dict[tuple[int, str], Any] = {}
@@ -230,6 +231,9 @@ class Desk:
             self._made.append(make())
         return self._made[0]  # type: ignore[no-any-return]
 
+    def size(self) -> int:
+        return min(self.bench.plan.models[self.check.model].batch, len(self.check.cases))
+
     def wanted(self) -> list[list[Case]]:
         many = self.bench.plan.models[self.check.model].batch
         starts = dict.fromkeys(position // many * many for position in self.positions)
@@ -258,11 +262,18 @@ class Desk:
             self.bench.board.show(self.index, TOGETHER)
             self.limit(self.check.timeout * len(cases))
             questions = [self._question(case) for case in cases]
-            asked = isinstance(other, Elsewhere)
-            return other.look(questions, way.chance) if asked else looks(other, questions, way.chance)
+            if isinstance(other, Elsewhere):
+                return other.look(questions, way.chance)
+            return looks(other, questions, way.chance, refuses=bool(way.label))
         except TimedOut:
+            opened = self._other is not None
             self.close()
-            return [Look(error=overtime(TOGETHER, self.check.timeout, len(cases)))] * len(cases)
+            said = (
+                overtime(TOGETHER, self.check.timeout, len(cases))
+                if opened
+                else "another process can't open it in time"
+            )
+            return [Look(error=said)] * len(cases)
         except Refused:
             raise
         except ANY as error:
@@ -285,6 +296,7 @@ class Desk:
             return self._sit("").model
         self.close()
         self.bench.board.show(self.index, OPENING)
+        self.limit(60 + 10 * self._sit("").opening if way.apart else 0)  # there is nothing left to build
         other: Any = self._elsewhere(way) if way.apart else self._offered(way.axis, way.asked)[way.label]()
         self._other = (which, other)
         return other

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -41,21 +42,24 @@ def seed(*what: str) -> None:
         mlx.random.seed(number)
 
 
-def looks(model: Model, questions: Sequence[Question], chance: int = 0) -> list[Look]:
-    """What a model answers to these questions at once, or to each in turn where it answers one at a time."""
-    more = (str(chance),) if chance else ()
-    if not model.together:
-        return [look for question in questions for look in _looks(model, [question], more)]
-    return _looks(model, questions, more)
+def looks(model: Model, questions: Sequence[Question], chance: int = 0, *, refuses: bool = False) -> list[Look]:
+    """What a model answers to these questions at once, or to each in turn where it answers one at a time.
+
+    `refuses` lets it refuse to be asked this way at all.
+    """
+    lots = [questions] if model.together else [[question] for question in questions]
+    return [look for lot in lots for look in _looks(model, lot, chance, refuses)]
 
 
-def _looks(model: Model, questions: Sequence[Question], more: tuple[str, ...]) -> list[Look]:
-    seed(*(question.id for question in questions), *more)
+def _looks(model: Model, questions: Sequence[Question], chance: int, refuses: bool) -> list[Look]:
+    seed(*(question.id for question in questions), *([str(chance)] if chance else []))
     reveal: Any = getattr(model, "reveal", None)
     try:
         shown = reveal(questions) if reveal else ((answer, ()) for answer in model.answer(questions))
         found = [_look(answer, places) for answer, places in shown]
     except ANY as error:
+        if refuses and isinstance(error, Refused):
+            raise
         return [Look(error=explain(error))] * len(questions)
     if len(found) != len(questions):
         return [Look(error=f"the model gave {len(found)} answers to {len(questions)} questions")] * len(questions)
@@ -122,8 +126,9 @@ class Elsewhere:
         return found
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
-        self._process.kill()
+        """End it, whatever it is doing, and what it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe
             with suppress(BrokenPipeError):
@@ -161,8 +166,8 @@ def _received(pipe: Any) -> bytes | None:
 
 
 def main() -> None:
-    out = child.own_output()
-    asked = _received(sys.stdin.buffer)
+    asking, out = child.own_input(), child.own_output()
+    asked = _received(asking)
     if asked is None:
         return
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -170,12 +175,12 @@ def main() -> None:
     shelf = Shelf(Path(request.root), lambda text: None, trusted=request.trusted)
     try:
         numerics = numerics_of(request.numerics, request.threads)
-        model, setting = open_here(request.key, request.declared, shelf, numerics)
+        opened = open_here(request.key, request.declared, shelf, numerics)
     except ANY as error:
         _send(out, explain(error))
         return
-    _send(out, setting)
-    _answer_all(model, sys.stdin.buffer, out)
+    _send(out, opened.setting)
+    _answer_all(opened.model, asking, out)
 
 
 def _end_with(parent: int) -> None:

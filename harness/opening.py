@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, NamedTuple
 
 from harness import provenance
@@ -14,6 +15,8 @@ from harness.shelf import open_model
 class Opened(NamedTuple):
     model: Model
     setting: Setting
+    seconds: float
+    """That opening it took."""
 
 
 def numerics_of(asked: Numerics, threads: int = 1) -> dict[str, Any]:
@@ -28,9 +31,11 @@ def numerics_of(asked: Numerics, threads: int = 1) -> dict[str, Any]:
 
 
 def open_here(key: str, declared: Declared, site: Site, numerics: dict[str, Any]) -> Opened:
+    begin = time.perf_counter()
     model = open_model(declared, site)
     facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
-    return Opened(model, setting_of(key, {**facts, **provenance.backend(), **numerics, **provenance.machine()}))
+    setting = setting_of(key, {**facts, **provenance.backend(), **numerics, **provenance.machine()})
+    return Opened(model, setting, time.perf_counter() - begin)
 
 
 def setting_of(model: str, facts: dict[str, Any]) -> Setting:

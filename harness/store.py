@@ -9,7 +9,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -46,6 +46,17 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "hallmark"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hallmark"
+
+
+@contextlib.contextmanager
+def only_one(what: str) -> Iterator[None]:
+    """One process at a time does this, the others wait."""
+    import filelock
+
+    locks = cache_folder() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(locks / hashlib.sha256(what.encode()).hexdigest()[:32]):
+        yield
 
 
 def built_folder(key: str) -> Path:

@@ -79,7 +79,7 @@ def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) ->
     except ValueError:
         return False
     said = again.answer if again.answer is not UNSET else found.answer
-    return bool(again.outcome == found.outcome and said == found.answer)
+    return bool((again.outcome, again.differences) == (found.outcome, found.differences) and said == found.answer)
 
 
 class _Recalled:

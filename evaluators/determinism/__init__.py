@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import UNSET
+
 from evaluators.determinism import requiring, verdict
 from evaluators.determinism.cells import Cell, record_of
 from evaluators.determinism.comparing import part, said_hash
@@ -66,11 +68,15 @@ def _check(check: Check, axis: str, answer: object, cell: Cell) -> None:
     differs = cell.state in ("tokens", "different")
     if cell.state != "unsupported" and (cell.runs < 1 or (cell.state != "error" and differs != bool(cell.differ))):
         raise ValueError(f"the runs of {axis} are not those of its state")
-    if cell.state == "bits" and (cell.gap is not None or not cell.within or cell.answer is not None):
+    if cell.state == "bits" and (cell.gap is not None or not cell.within or cell.answer is not UNSET):
         raise ValueError(f"{axis} is said to be the same to the bit, and to differ")
     if axis in ("repeat", "process") and cell.state != "unsupported" and cell.runs != requiring.runs_of(check) - 1:
         raise ValueError(f"{axis} was not run as often as planned")
-    if cell.answer is not None and (part(answer, cell.answer) is None) == (cell.state == "different"):
+    if cell.answer is UNSET:
+        return
+    parted = part(answer, cell.answer)
+    told = None if parted is None else (parted.at or "the answer", parted.here, parted.there, parted.place)
+    if cell.state != "different" or told != (cell.at, cell.here, cell.there, cell.place):
         raise ValueError(f"the two answers of {axis} are not what the cell says of them")
 
 

@@ -7,8 +7,6 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from evaluators.determinism.requiring import runs_of
 from harness.codec import to_json
 from harness.contract import Case, Check, Measuring, Refused, Way
@@ -16,7 +14,10 @@ from harness.contract import Case, Check, Measuring, Refused, Way
 Lots = Sequence[Sequence[Case]]
 """Cases that are asked together."""
 SIZES = (1, 2, 7)
-_COPY = "\0again"
+
+
+class Company(Case, frozen=True):
+    """A copy of a case that keeps others company: what is answered to it is nobody's."""
 
 
 class Run(NamedTuple):
@@ -37,10 +38,6 @@ def runs(axis: str, check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]
         yield from vary(check, lots, bench)
         return
     yield from _offered(axis, check, lots, bench)
-
-
-def is_copy(case: Case) -> bool:
-    return _COPY in case.id
 
 
 def _offered(axis: str, check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
@@ -64,24 +61,45 @@ def _besides(axis: str, lots: Lots, bench: Measuring) -> list[Run]:
 
 
 def _repeat(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
+    """Again, after one question more and then two: what counts its calls is not to meet itself at the same count."""
     for number in range(1, runs_of(check)):
+        for _ in range(1 + (number + 1) % 2):
+            bench.look([lots[0][0]], Way())
         yield Run(f"run {number + 1}", Way(chance=number), lots)
 
 
 def _process(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
+    _started_anew(bench)
     for number in range(1, runs_of(check)):
         yield Run(f"process {number + 1}", Way(process=number, chance=number), lots)
+
+
+def _started_anew(bench: Measuring) -> None:
+    if not bench.trait("anew"):
+        raise Refused("what answers is not started by us: another process here would vary nothing")
 
 
 def _order(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
     if len(check.cases) < 2:
         raise Refused("a single case has no order")
-    if max(map(len, lots)) < 2:  # asked one by one: then it is the calls that are put in another order
+    if bench.size() < 2:  # asked one by one: then it is the calls that are put in another order
         lots = [[case for lot in lots for case in lot]]
-    yield Run("in reverse", Way(), [lot[::-1] for lot in lots])
+    others = [[*lot, *([_stranger(lot[0], check)] if len(lot) < 2 else [])] for lot in lots]
+    yield Run("in reverse", Way(), [lot[::-1] for lot in others])
     for number in range(2, runs_of(check)):
-        shuffled = [random.Random(f"order {number}").sample(lot, len(lot)) for lot in lots]  # noqa: S311
-        yield Run(f"shuffled, {number - 1}", Way(), shuffled)
+        yield Run(f"shuffled, {number - 1}", Way(), [_shuffled(lot, number) for lot in others])
+
+
+def _stranger(case: Case, check: Check) -> Company:
+    return _copy(next(other for other in check.cases if other.id != case.id))
+
+
+def _shuffled(lot: Sequence[Case], number: int) -> list[Case]:
+    """In another order than it is in; of two there is but one other."""
+    chance = random.Random(f"order {number}")  # noqa: S311
+    while (shuffled := chance.sample(lot, len(lot))) == list(lot):
+        pass
+    return shuffled
 
 
 def _seed(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
@@ -92,19 +110,26 @@ def _seed(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
 
 
 def _threads(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
+    _started_anew(bench)
     for number in check.options.get("threads", [1, max(2, os.cpu_count() or 2)]):
         yield Run(f"{number} thread{'s' * (number != 1)}", Way(threads=number), lots)
 
 
 def _tf32(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
     facts = bench.facts()
-    if "gpu" not in str(facts.get("device")) or not str(facts.get("system")).startswith("Linux"):
+    if (
+        not bench.trait("padded")
+        or "gpu" not in str(facts.get("device"))
+        or not str(facts.get("system")).startswith("Linux")
+    ):
         raise Refused("TF32 is a matter of NVIDIA's GPUs: here it changes nothing")
     on = not facts.get("tf32")
     yield Run(f"TF32 {'on' if on else 'off'}", Way(tf32=on), lots)
 
 
 def _blas(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
+    if not bench.trait("padded"):
+        raise Refused("it is not known to compute with MLX, whose linear algebra this varies")
     facts = bench.facts()
     if "cpu" not in str(facts.get("device")):
         raise Refused("MLX's linear algebra does not run on the CPU here, so that no BLAS decides it")
@@ -118,7 +143,7 @@ def _blas(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
 def _batch(check: Check, lots: Lots, bench: Measuring) -> Iterator[Run]:
     if not bench.trait("together"):
         raise Refused("it answers one question at a time: there is no batch")
-    most = max(map(len, lots))
+    most = bench.size()
     for size in check.options.get("batch_sizes") or [size for size in SIZES if size != most]:
         lesser = [part for lot in lots for part in _cut(_filled(lot, size), size)]
         yield Run("alone" if size == 1 else "in a batch of {size}", Way(), lesser)
@@ -155,11 +180,11 @@ def _cut(cases: Sequence[Case], size: int) -> Lots:
 def _filled(cases: Sequence[Case], size: int) -> list[Case]:
     """At least so many: where there are fewer, copies keep them company."""
     lacking = max(0, size - len(cases))
-    return [*cases, *(_copy(cases[at % len(cases)], at) for at in range(lacking))]
+    return [*cases, *(_copy(cases[at % len(cases)]) for at in range(lacking))]
 
 
-def _copy(case: Case, number: int = 0) -> Case:
-    return replace(case, id=f"{case.id}{_COPY}{number}")
+def _copy(case: Case) -> Company:
+    return Company(id=case.id, input=case.input)
 
 
 def placed(run: Run, lot: Sequence[Case]) -> Iterable[tuple[Case, str]]:

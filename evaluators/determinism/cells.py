@@ -33,11 +33,11 @@ class Cell(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The same, as a place among the tokens."""
     here: Any = None
     there: Any = None
-    """What the reference has there, and what the run has."""
+    """What the reference has there, and what the run has; of texts, what stands around the place."""
     margin: float | None = None
     """By how much the reference preferred its own choice there to the other's."""
-    answer: Any = None
-    """The other answer."""
+    answer: Any = msgspec.UNSET
+    """The other answer, where it is another."""
     moved: bool | None = None
     """Whether another seed gave another answer, where that was asked."""
     samples: bool | None = None

@@ -40,6 +40,17 @@ def hashes(look: Look) -> tuple[str, str]:
     return _short(said), _short(bits)
 
 
+def speaks(look: Look) -> bool:
+    """Whether there is anything in an answer but numbers with a fraction: a token, a class, a word."""
+    return _speaks(look.answer)
+
+
+def _speaks(answer: Any) -> bool:
+    if isinstance(answer, dict | list):
+        return any(map(_speaks, answer.values() if isinstance(answer, dict) else answer))
+    return not isinstance(answer, float)
+
+
 def said_hash(answer: Any) -> str:
     return _short(digest_of(_said(answer)))
 
@@ -70,12 +81,12 @@ def compare(here: Look, there: Look, close: Close | None) -> Cell:
 def _numbers(here: Look, there: Look, close: Close | None) -> Cell:
     """Of two that say the same: whether every bit is the same, and if not, by how much they differ."""
     pairs = list(_pairs(here.answer, there.answer))
-    same = all(struct.pack("<d", a) == struct.pack("<d", b) for a, b in pairs)
+    same = all(type(a) is type(b) and struct.pack("<d", a) == struct.pack("<d", b) for a, b in pairs)
     if same and [place.bits for place in here.places] == [place.bits for place in there.places]:
         return Cell(state="bits", runs=1)
     pairs += [pair for a, b in zip(here.places, there.places, strict=False) for pair in _values(a, b)]
     gap = _finite(max((_distance(a, b) for a, b in pairs), default=0.0))
-    within = close is None or (gap is not None and all(close.holds(a, b) for a, b in pairs))
+    within = close is None or (bool(pairs) and gap is not None and all(close.holds(a, b) for a, b in pairs))
     return Cell(state="tokens", runs=1, differ=1, gap=gap, within=within)
 
 
@@ -96,12 +107,17 @@ def _said(answer: Any) -> Any:
 def part(here: Any, there: Any) -> Parted | None:
     """Where two answers part; tokens come before all else, since the rest follows from them."""
     if isinstance(here, dict) and isinstance(there, dict):
-        mine, other = here.get("tokens"), there.get("tokens")
-        if isinstance(mine, list) and isinstance(other, list) and mine != other:
+        mine: Any = here.get("tokens")
+        other: Any = there.get("tokens")
+        if _are_tokens(mine) and _are_tokens(other) and mine != other:
             index = next((i for i, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b), None)
             index = min(len(mine), len(other)) if index is None else index
             return Parted(f"token {index + 1}", _at(mine, index), _at(other, index), index)
     return next(_parted(here, there, ""), None)
+
+
+def _are_tokens(given: Any) -> bool:
+    return isinstance(given, list) and not any(isinstance(each, float) for each in given)
 
 
 def _at(tokens: Sequence[Any], index: int) -> Any:
@@ -123,17 +139,22 @@ def _parted(here: Any, there: Any, path: str) -> Iterator[Parted]:
         if len(here) != len(there):
             index = min(len(here), len(there))
             yield Parted(f"{path}[{index}]", _at(here, index), _at(there, index))
+    elif isinstance(here, str) and isinstance(there, str):
+        if here != there:
+            yield _in_text(path, here, there)
     elif type(here) is not type(there) or here != there:
-        yield Parted(_where(path, here, there), here, there)
+        yield Parted(path or "the answer", here, there)
 
 
-def _where(path: str, here: Any, there: Any) -> str:
-    if isinstance(here, str) and isinstance(there, str):
-        index = next(
-            (i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), min(map(len, (here, there)))
-        )
-        return f"{path or 'the answer'}, character {index + 1}"
-    return path or "the answer"
+def _in_text(path: str, here: str, there: str) -> Parted:
+    at = next((i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), min(len(here), len(there)))
+    return Parted(f"{path or 'the answer'}, character {at + 1}", _around(here, at), _around(there, at))
+
+
+def _around(text: str, at: int) -> str:
+    """What stands around a place of a text."""
+    start, end = max(0, at - 20), at + 30
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
 
 
 def _is_number(value: Any) -> bool:
@@ -147,7 +168,7 @@ def _pairs(here: Any, there: Any) -> Iterator[tuple[float, float]]:
     """The numbers of two answers that stand at the same place, where one has a fraction."""
     if isinstance(here, float) or isinstance(there, float):
         if _is_number(here) and _is_number(there):
-            yield float(here), float(there)
+            yield here, there
     elif isinstance(here, dict) and isinstance(there, dict):
         for key in here:
             if key in there:

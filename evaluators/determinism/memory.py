@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 import msgspec
 
 from evaluators.determinism.cells import Cell, Record, record_of
 from evaluators.determinism.comparing import part
+from evaluators.determinism.requiring import AGAINST, REPEATED
 from harness.codec import to_pretty_json
 from harness.contract import Check, Outcome, Refused
 
@@ -24,8 +26,8 @@ Kept = dict[str, dict[str, dict[str, list[Any]]]]
 class File(msgspec.Struct, forbid_unknown_fields=True):
     """What `hallmark golden update` writes."""
 
-    schema: str
-    checks: Kept
+    schema: Literal["hallmark/determinism/1"]
+    checks: dict[str, dict[str, dict[str, tuple[str, str]]]]
 
 
 def recall(key: str, name: str, data: bytes | None) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def recall(key: str, name: str, data: bytes | None) -> dict[str, Any]:
             raise Refused(f"there is no `{name}`; name a run's folder, or a .json file for `hallmark golden update`")
         return {"file": name, "checks": {}}
     try:
-        checks = msgspec.json.decode(data, type=File).checks if _is_file(data) else _of_run(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        checks = read_file(data) if _is_file(data) else _of_run(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         said = f"`{name}` is neither a run's outcomes nor a file of hashes: {error}"
         raise Refused(f"{said}; `hallmark golden update` writes one") from None
     if not checks and not _is_file(data):
@@ -44,20 +46,37 @@ def recall(key: str, name: str, data: bytes | None) -> dict[str, Any]:
     return {"file": name, "checks": checks}
 
 
+def read_file(data: bytes) -> Kept:
+    """What a file of hashes holds; a MsgspecError where it is none."""
+    file = msgspec.json.decode(data, type=File)
+    return {
+        id: {key: {c: list(h) for c, h in cases.items()} for key, cases in by.items()} for id, by in file.checks.items()
+    }
+
+
 def _is_file(data: bytes) -> bool:
-    return FORM.encode() in data[:200]
+    """Whether it is no run's outcomes, whose every line says what it is."""
+    return not data.startswith(b'{"is":')
+
+
+class Line(msgspec.Struct):
+    """As much of a line of a run's outcomes as we need."""
+
+    is_: str = msgspec.field(name="is", default="")
+    check: str = ""
+    case: str = ""
+    answer: Any = None
 
 
 def _of_run(data: bytes) -> Kept:
     kept: Kept = {}
-    for line in data.splitlines():
-        said = msgspec.json.decode(line)
-        if said.get("is") != "outcome" or "::determinism::" not in said.get("check", ""):
+    for text in data.splitlines():
+        line = msgspec.json.decode(text, type=Line)
+        if line.is_ != "outcome" or "::determinism::" not in line.check:
             continue
-        answer = said.get("answer")
-        if isinstance(answer, dict) and {"tokens", "bits", "answer"} <= answer.keys():
-            check = kept.setdefault(said["check"], {}).setdefault(ANY, {})
-            check[said["case"]] = [answer["tokens"], answer["bits"], answer["answer"]]
+        with suppress(ValueError):
+            record = record_of(line.answer)
+            kept.setdefault(line.check, {}).setdefault(ANY, {})[line.case] = [record.tokens, record.bits, record.answer]
     return kept
 
 
@@ -79,8 +98,8 @@ def against(check: Check, case: str, row: Record) -> Cell:
     cell.within = False  # the numbers themselves were not kept
     if cell.state == "different":
         cell.at = "the answer"
-        if answer and (parted := part(answer[0], row.answer)) is not None:
-            cell.at, cell.here, cell.there, cell.place = parted.at, parted.there, parted.here, parted.place
+        if answer and (parted := part(row.answer, answer[0])) is not None:
+            cell.at, cell.here, cell.there, cell.place = parted.at, parted.here, parted.there, parted.place
             cell.answer = answer[0]
     return cell
 
@@ -91,8 +110,8 @@ def _find(check: Check, kept: Mapping[str, Any], backend: str) -> Mapping[str, l
     if not checks:
         return f"{kept['file']} has nothing yet; `hallmark golden update` writes it"
     named = [id for id in checks if id.endswith(f"::{check.name}")]
-    id = check.id if check.id in checks else next(iter(named if len(named) == 1 else checks))
-    if id != check.id and len(named) != 1 and len(checks) != 1:
+    id = check.id if check.id in checks else named[0] if len(named) == 1 else None
+    if id is None:
         return f"{kept['file']} has nothing of `{check.name}`; it has {', '.join(f'`{id}`' for id in list(checks)[:5])}"
     mine = checks[id]
     if ANY in mine:
@@ -109,12 +128,21 @@ def commit(check: Check, outcomes: Iterable[Outcome], read: Callable[[str], byte
     if name.rpartition("/")[2] == RUN:
         return None
     before = read(name)
-    kept = msgspec.json.decode(before, type=File).checks if before is not None else {}
+    kept = read_file(before) if before is not None else {}
     for outcome in outcomes:
         if outcome.outcome not in ("met", "missed", "skipped") or not isinstance(outcome.answer, dict):
             continue
         record = record_of(outcome.answer)
-        if all(record.cells[axis].state == "bits" for axis in ("repeat", "process") if axis in record.cells):
+        kept.get(check.id, {}).get(record.backend, {}).pop(outcome.case, None)
+        if _steady(record):
             mine = kept.setdefault(check.id, {}).setdefault(record.backend, {})
             mine[outcome.case] = [record.tokens, record.bits]
-    return name, to_pretty_json(File(FORM, kept))
+    return name, to_pretty_json({"schema": FORM, "checks": kept})
+
+
+def _steady(record: Record) -> bool:
+    """Whether it was repeated, and agreed with itself on all that was varied but the arithmetic."""
+    cells = {axis: cell for axis, cell in record.cells.items() if axis != AGAINST}
+    repeated = any(cells[axis].state == "bits" for axis in REPEATED if axis in cells)
+    strays = any(cell.state in ("different", "error") for cell in cells.values())
+    return repeated and not strays and all(cells[a].state in ("bits", "unsupported") for a in REPEATED if a in cells)

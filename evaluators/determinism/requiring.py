@@ -20,6 +20,7 @@ REPEATED = ("repeat", "process", "order")
 _OTHERWISE = {"kv_bits": "tokens", "compile": "tokens", "tf32": "tokens", "blas": "tokens", "fused": "tokens"}
 """Axes on which other arithmetic is meant to take place: bits can't be asked of it unasked."""
 RUNS = 5
+MOST = 10_000
 VARY = ("repeat", "process", "batch", "order")
 MISS = 0.05
 """The chance at which what a number of runs show is stated."""
@@ -29,7 +30,7 @@ SCHEMA: dict[str, Any] = {
     "runs": {
         "type": "integer",
         "minimum": 2,
-        "maximum": 10_000,
+        "maximum": MOST,
         "description": f"a whole number from 2: one run has nothing to be held against; {RUNS} unless told",
     },
     "vary": {
@@ -122,7 +123,9 @@ def faults(check: Check) -> Iterator[Objection]:
         )
     elif bound(runs) > asked:
         what = f"{runs} runs can only show that less than {bound(runs):.1%} of runs diverge, and {asked:.3g} is asked"
-        yield Objection(("divergence",), "runs", what, f"write `runs: {least_runs(asked)}`, or ask for less")
+        least = least_runs(asked)
+        more = f"write `runs: {least}`, or ask for less" if least <= MOST else f"ask for {bound(MOST):.1g} at the least"
+        yield Objection(("divergence",), "runs", what, more)
 
 
 def _require_faults(said: Any, axes: list[str]) -> Iterator[Objection]:
@@ -137,7 +140,8 @@ def _require_faults(said: Any, axes: list[str]) -> Iterator[Objection]:
         if axis not in axes:
             known = axis in (*AXES, AGAINST)
             what = f"`{axis}` is not varied" if known else f"`{axis}` is not an axis"
-            instead = "add it to `vary`, or drop this" if known else f"there are {', '.join(f'`{a}`' for a in axes)}"
+            add = "write `against:`" if axis == AGAINST else "add it to `vary`"
+            instead = f"{add}, or drop this" if known else f"there are {', '.join(f'`{a}`' for a in axes)}"
             yield Objection(("require", axis), "require", what, instead)
         else:
             yield from _one_faults(one, ("require", axis))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from evaluators.determinism.cells import Cell, Record, holds, record_of
-from evaluators.determinism.requiring import REPEATED, axes_of, bound, required, runs_of
+from evaluators.determinism.requiring import AGAINST, REPEATED, axes_of, bound, required, runs_of
 from harness.contract import Case, Check, Difference, Outcome, Ruling, Verdict
 
 
@@ -37,12 +37,14 @@ def _plain(record: Record) -> dict[str, object]:
 
 
 def _difference(axis: str, cell: Cell, require: str) -> Difference:
-    return Difference(at=axis, mode=require, why=said_of(cell), expected=cell.here, got=cell.there)
+    return Difference(at=axis, mode=require, why=said_of(axis, cell), expected=cell.here, got=cell.there)
 
 
-def said_of(cell: Cell) -> str:
+def said_of(axis: str, cell: Cell) -> str:
     """What a cell that does not hold has seen, in a sentence."""
     where = f"{cell.run}: " if cell.run else ""
+    if axis == AGAINST:
+        return where + _since(cell)
     gap = "" if cell.gap is None else f"{cell.gap:.3g}"
     if cell.state == "tokens":
         return f"{where}the same answer from other numbers" + (f", apart by up to {gap}" if gap else "")
@@ -50,8 +52,16 @@ def said_of(cell: Cell) -> str:
     if cell.here is not None or cell.there is not None:
         told += f": {_short(cell.there)} instead of {_short(cell.here)}"
     if cell.margin is not None:
-        told += f", which it preferred by {cell.margin:.3g}"
+        told += f"; the reference preferred its own by {cell.margin:.3g}"
     return told + (f"; the numbers there are {gap} apart" if gap else "")
+
+
+def _since(cell: Cell) -> str:
+    """How an answer differs from one that was kept."""
+    if cell.state == "tokens":
+        return "it was the same answer, from other numbers"
+    known = cell.here is not None or cell.there is not None
+    return f"it parts at {cell.at}" + (f": it was {_short(cell.there)} and is {_short(cell.here)}" if known else "")
 
 
 def _short(value: object) -> str:
@@ -62,16 +72,18 @@ def _short(value: object) -> str:
 def judge(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
     counts: Counter[str] = Counter(outcome.outcome for outcome in outcomes)
     rows = {outcome.case: record_of(outcome.answer).cells for outcome in outcomes if isinstance(outcome.answer, dict)}
-    axes = axes_of(check)
-    held = {axis: _holding(check, axis, rows) for axis in axes}
-    told = Counter({word: sum(counts_[word] for counts_ in held.values()) for word in (True, False)})
-    cells = told[True] + told[False]
-    score = told[True] / cells if cells else 0.0
-    figures = {"score": score, "cells": float(cells), "held": float(told[True]), "runs": float(runs_of(check))}
-    seen = _seen(check, figures)
+    held = {axis: _holding(check, axis, rows) for axis in axes_of(check)}
+    good, bad = (sum(by[word] for by in held.values()) for word in (True, False))
+    strayed = sum(cell.state == "error" for cells in rows.values() for cell in cells.values())
+    cells = good + bad + strayed
+    score = good / cells if cells else 0.0
+    figures = {"score": score, "cells": float(cells), "held": float(good), "runs": float(runs_of(check))}
+    seen = _seen(check, rows)
+    if seen:
+        figures["bound"] = bound(runs_of(check))
     ruling, reason = _ruling(check, counts, rows, held)
     if ruling == "pass":
-        reason = f"all {cells:,} cells of {len(rows):,} cases hold{seen}"
+        reason = f"all {cells:,} cells of {len(rows):,} cases hold" + (seen or _UNSEEN)
     return Verdict(
         verdict=ruling,
         reason=reason,
@@ -83,12 +95,16 @@ def judge(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
     )
 
 
-def _seen(check: Check, figures: dict[str, float]) -> str:
-    """What so many runs can show."""
-    if not any(axis in REPEATED for axis in axes_of(check)):
-        return "; nothing was repeated, so that nothing is said of how often a run may diverge"
+_UNSEEN = "; nothing was repeated, so that nothing is said of how often a run may diverge"
+
+
+def _seen(check: Check, rows: Mapping[str, Mapping[str, Cell]]) -> str:
+    """What so many runs that agree can show; nothing where none were repeated, or some did not agree."""
+    repeated = [cells[axis] for cells in rows.values() for axis in REPEATED if axis in cells]
+    agreed = all(cell.state in ("bits", "tokens", "unsupported") for cell in repeated)
+    if not agreed or not any(cell.runs for cell in repeated):
+        return ""
     runs = runs_of(check)
-    figures["bound"] = bound(runs)
     return f"; {runs} runs show, with a confidence of 95 %, that less than {bound(runs):.1%} of runs diverge"
 
 
@@ -104,14 +120,15 @@ def _ruling(
     held: Mapping[str, Mapping[bool | None, int]],
 ) -> tuple[Ruling, str]:
     failed = [f"{axis}: {_first(check, axis, rows, by[False])}" for axis, by in held.items() if by.get(False)]
-    failed += _deaf(rows)
     if failed:
         return "fail", "; ".join(failed)
     if counts.get("error"):
-        return "error", f"{counts['error']} of {sum(counts.values())} cases in error"
+        return "error", f"{counts['error']:,} of {sum(counts.values()):,} cases in error"
     mute = {axis: cell.why for cells in rows.values() for axis, cell in cells.items() if cell.state == "unsupported"}
     if mute:
         return "unsupported", "; ".join(f"{axis}: {why}" for axis, why in mute.items())
+    if deaf := _deaf(rows):
+        return "inconclusive", deaf
     if counts.get("skipped") or not rows:
         return "inconclusive", f"{counts.get('skipped', 0)} of {sum(counts.values())} cases skipped"
     return "pass", ""
@@ -121,12 +138,13 @@ def _first(check: Check, axis: str, rows: Mapping[str, Mapping[str, Cell]], many
     """How many cells of an axis do not hold, and the first of them."""
     require, _ = required(check, axis)
     id, cell = next((id, cells[axis]) for id, cells in rows.items() if holds(cells[axis], require) is False)
-    return f"{many} of {len(rows)} cases don't hold; of {id}, {said_of(cell)}"
+    return f"{many:,} of {len(rows):,} cases don't hold; of {id}, {said_of(axis, cell)}"
 
 
-def _deaf(rows: Mapping[str, Mapping[str, Cell]]) -> list[str]:
-    """A model that draws by chance, and gives the same answers whatever the seed."""
+def _deaf(rows: Mapping[str, Mapping[str, Cell]]) -> str:
+    """Of a model that draws by chance, and gives the same answers whatever the seed."""
     seeds = [cells["seed"] for cells in rows.values() if "seed" in cells]
     if any(cell.samples and cell.moved is not None for cell in seeds) and not any(cell.moved for cell in seeds):
-        return [f"seed: it says that it samples, and another seed changed none of {len(seeds)} answers"]
-    return []
+        told = f"another seed changed none of {len(seeds):,} answers"
+        return f"seed: {told}: either the seed goes unheard, or what is drawn is as good as certain"
+    return ""

@@ -23,12 +23,13 @@ from models.language.writing import APART, TOGETHER, Manner, Said, Speech, apart
 
 class Speaker:
     padded = True
+    anew = True
 
     def __init__(self, opened: Opened, way: Way, manner: Manner | None = None) -> None:
         self.opened = opened
         self.way = way
         self.folder, self.digest = opened.folder, opened.digest
-        self.samples = way.temperature > 0
+        self.samples = way.temperature > 0 and way.top_k != 1
         self.prompts = Prompts(opened.tokenizer, way, opened.choices)
         self.manner = manner or (TOGETHER if way.batched() and _can_be_padded(opened.network) else APART)
         self.together = self.manner.together

@@ -1,5 +1,15 @@
 "use strict";
 (() => {
+  // A link to a case that is folded away or filtered out shows it first.
+  const reveal = () => {
+    const place = location.hash && document.getElementById(location.hash.slice(1));
+    if (!place) return;
+    place.hidden = false;
+    for (let part = place.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    place.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
   const box = document.querySelector(".filter"), field = document.getElementById("filter"), said = box.querySelector("output");
   const rows = [...document.querySelectorAll("[data-case]")];
   if (rows.length < 2) return;

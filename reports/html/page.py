@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import msgspec
 from markupsafe import Markup
 from msgspec import UNSET
 
-from harness.contract import Case, Check, CheckResult, Outcome, Pages
+from harness.contract import Case, Check, CheckResult, Outcome, Pages, Plan
+from reports.html.alignment import aligned
 
 _HERE = Path(__file__).parent
 _WHOLE = 50
@@ -73,6 +76,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE),
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
     )
     environment.filters |= {
         "value": value,
@@ -84,18 +88,21 @@ def _environment() -> jinja2.Environment:
         "time": time_,
     }
     environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
-    environment.globals |= {"log10": math.log10, "ticks": ticks, "steps": steps}
+    environment.globals |= {"log10": math.log10, "ticks": ticks, "steps": steps, "bins": bins}
+    environment.globals |= {"aligned": aligned}
     return environment
 
 
 class Row:
     """A case and what came of it."""
 
-    __slots__ = ("case", "outcome")
+    __slots__ = ("anchor", "case", "outcome")
 
-    def __init__(self, case: Case, outcome: Outcome) -> None:
+    def __init__(self, case: Case, outcome: Outcome, anchor: str) -> None:
         self.case = case
         self.outcome = outcome
+        self.anchor = anchor if outcome.outcome != "met" else ""
+        """Where on the page it is told of; a case that met is only counted, in a table."""
 
 
 def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[str, Any]]:
@@ -106,11 +113,10 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
     where = {setting.model: _where(setting.facts) for setting in pages.settings}
     for number, (check, result) in enumerate(pairs, 1):
         yield {
-            "anchor": f"check-{number}",
             "order": order_of[check.id],
             "versus": _versus(check, result),
             "where": where.get(check.model, ""),
-            **_check(pages, check, result, panels[check.kind]),
+            **_check(pages, check, result, panels[check.kind], f"check-{number}"),
         }
 
 
@@ -126,14 +132,21 @@ def _versus(check: Check, result: CheckResult) -> Any:
     return (*check.others.values(), tuple(case.id for case in check.cases), result.figures.get("baseline_met"))
 
 
-def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Template) -> dict[str, Any]:
+def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Template, anchor: str) -> dict[str, Any]:
     outcomes = pages.outcomes(check.id)
-    rows = [Row(case, outcomes[case.id]) for case in check.cases if case.id in outcomes]
+    rows = [
+        Row(case, outcomes[case.id], f"{anchor}-case-{number}")
+        for number, case in enumerate(check.cases, 1)
+        if case.id in outcomes
+    ]
     worst = {"missed": 0, "error": 1, "skipped": 2}
     bad = sorted((row for row in rows if row.outcome.outcome != "met"), key=lambda row: worst[row.outcome.outcome])
     parts = {
+        "anchor": anchor,
         "check": check,
         "result": result,
+        "reproduce": _reproduce(pages.plan, check),
+        "rows": rows,
         "bad": bad[:_WHOLE],
         "more": bad[_WHOLE:],
         "met": [row for row in rows if row.outcome.outcome == "met"],
@@ -141,6 +154,12 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
     }
     module = _environment().get_template("parts.html").module
     return {**parts, "panel": Markup(panel.render(**parts, parts=module))}
+
+
+def _reproduce(plan: Plan, check: Check) -> Callable[[str], str]:
+    """The command that measures one case of a check again."""
+    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
+    return lambda case: f"hallmark run {shlex.quote(f'{check.id}::{case}')}{' --numerics fast' * asked}"
 
 
 def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
@@ -194,6 +213,29 @@ def steps(low: float, high: float) -> list[float]:
     found = [n * 10.0**power for power in powers for n in (1, 2, 5)]
     within = [each for each in found if low <= each <= high]
     return within if len(within) <= 9 else [each for each in within if math.log10(each) % 1 < 1e-9]
+
+
+class Bin(NamedTuple):
+    """Neighbouring cases, told of as one."""
+
+    code: str
+    first: int
+    """The place of the first of them that has this code."""
+    many: int
+    """How many of them do."""
+    size: int
+
+
+def bins(codes: str, order: str, most: int = 240) -> list[Bin]:
+    """A code a case, put together until there are few enough to be drawn; each bin has the first code in `order`."""
+    lots = min(len(codes), most)
+    edges = [len(codes) * at // lots for at in range(lots + 1)] if lots else []
+    found = []
+    for start, end in pairwise(edges):
+        part = codes[start:end]
+        code = min(part, key=order.index)
+        found.append(Bin(code, start + part.index(code), part.count(code), len(part)))
+    return found
 
 
 def big(given: float) -> str:

@@ -20,6 +20,8 @@ STARTS = 5
 
 
 class Agent:
+    anew = True
+
     def __init__(self, words: Sequence[str], root: Path, options: Mapping[str, Any]) -> None:
         self.words = words
         self.root = root

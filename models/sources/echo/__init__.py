@@ -38,6 +38,7 @@ BATCH = 250
 class Echo:
     digest = "echo"
     together = False
+    anew = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.seconds = options.get("seconds", 0)

@@ -18,6 +18,8 @@ CONCURRENCY = 4
 class Called:
     """A function as a model."""
 
+    anew = True
+
     def __init__(self, found: Found, root: Path, options: Mapping[str, Any]) -> None:
         self.found = found
         self.root = root

@@ -27,6 +27,7 @@ from models.zoo.lenet5.ways import ways
 class Reader:
     together = True
     padded = True
+    anew = True
     samples = False
 
     def __init__(self, folder: Path) -> None:

@@ -60,6 +60,42 @@ def breaks(xs):
         raise ValueError("no")
     return all_steady(xs)
 
+def cycles(x):
+    """By a count of its calls, which comes round with the cases."""
+    _calls[0] += 1
+    return {"n": len(x["text"]), "turn": _calls[0] % 2}
+
+def flaky(xs):
+    _calls[0] += 1
+    if _calls[0] == 1:
+        raise ValueError("not yet")
+    return all_steady(xs)
+
+def dies_of_seven(xs):
+    if len(xs) == 7:
+        os.kill(os.getpid(), 9)
+    return all_steady(xs)
+
+def by_three(xs):
+    return [{"n": len(x["text"]), "three": len(xs) == 3} for x in xs]
+
+def at_place(xs):
+    return [{"n": len(x["text"]), "place": i} for i, x in enumerate(xs)]
+
+def random_number(x):
+    return {"score": random.SystemRandom().random()}
+
+def reads_its_input(x):
+    import subprocess
+    return {"n": int(subprocess.run(["wc", "-c"], capture_output=True).stdout) * 0 + len(x["text"])}
+
+def leaves_a_child(x):
+    import subprocess, sys, time
+    if "pytest" not in sys.modules:
+        open("child", "w").write(str(subprocess.Popen(["sleep", "600"]).pid))
+        time.sleep(600)
+    return x
+
 def pids(x):
     with open("pids", "a") as file:
         file.write(f"{os.getpid()}\\n")
@@ -267,3 +303,101 @@ def test_a_fast_blas_in_front_of_mlx_breaks_batch_invariance_and_is_caught(proje
     fast = project.hallmark("run", "-n0", "--numerics", "fast")
     assert fast.status == 1
     assert "batch: " in fast.certificate.checks[0].reason
+
+
+# ------------------------------------------------------------------------------- what an adversary came up with
+
+
+def test_a_count_of_calls_that_comes_round_with_the_cases_is_caught_by_repeating(project: Project) -> None:
+    assert project_of(project, "cycles", "vary: [repeat]").status == 1
+
+
+def test_a_model_that_fails_its_first_call_is_no_pass(project: Project) -> None:
+    ran = project_of(project, "flaky", "vary: [repeat, order]", model=", batched: true")
+    assert ran.certificate.checks[0].verdict == "error"
+
+
+def test_a_model_that_dies_of_a_batch_size_ends_as_an_error(project: Project) -> None:
+    project_of(project, "all_steady", "vary: [repeat]", model=", batched: true")
+    text = (project.folder / "specs/a.yaml").read_text()
+    project.put("specs/a.yaml", text.replace("all_steady", "dies_of_seven").replace("[repeat]", "[batch]"))
+    ran = project.hallmark("run", "-n1")
+    assert ran.certificate.checks[0].verdict == "error"
+    assert "while it answered cases together" in ran.certificate.checks[0].reason
+
+
+def test_a_batch_of_one_is_held_against_what_a_full_one_is(project: Project) -> None:
+    texts = [f"{i:05d}" for i in range(9)]
+    whole = project_of(project, "by_three", "vary: [batch]", texts=texts, model=", batched: true, batch: 8")
+    one = project.hallmark("run", "-n0", "specs/a.yaml::determinism::d::c8")
+    assert cells(one, "c8") == cells(whole, "c8")
+    assert cells(one, "c8")["batch"]["state"] == "different"
+
+
+def test_the_order_of_a_lot_of_one_is_varied_too(project: Project) -> None:
+    texts = [f"{i:05d}" for i in range(9)]
+    ran = project_of(project, "at_place", "vary: [order]", "runs: 3", texts=texts, model=", batched: true, batch: 8")
+    assert cells(ran, "c8")["order"]["state"] == "different"
+
+
+def test_numbers_alone_have_no_token_to_be_the_same(project: Project) -> None:
+    ran = project_of(project, "random_number", "vary: [repeat]", "require: tokens")
+    assert ran.certificate.checks[0].verdict == "unsupported"
+    assert "numbers alone" in ran.certificate.checks[0].reason
+    assert project_of(project, "random_number", "vary: [repeat]", "require: bits").status == 1
+
+
+def test_what_another_process_does_not_start_is_not_varied_by_one(project: Project) -> None:
+    project.put("specs/said.jsonl", '{"id": "a", "answer": 1}\n')
+    project.spec(
+        "  - {name: d, kind: determinism, model: m, cases: [{id: a, input: 1}], vary: [process]}\n",
+        models="{m: {replay: said.jsonl}}",
+    )
+    assert project.hallmark("run", "-n0").certificate.checks[0].verdict == "unsupported"
+
+
+def test_a_program_that_a_model_starts_finds_no_questions_of_ours_in_its_input(project: Project) -> None:
+    ran = project_of(project, "reads_its_input", "vary: [process]", "runs: 2", "timeout: 20", texts=TEXTS[:2])
+    assert ran.certificate.checks[0].verdict == "pass", ran.out
+
+
+def test_what_a_process_of_its_own_started_ends_with_it(project: Project) -> None:
+    ran = project_of(project, "leaves_a_child", "vary: [process]", "runs: 2", "timeout: 1", texts=TEXTS[:1])
+    assert ran.certificate.checks[0].verdict == "error"
+    assert "took longer" in ran.certificate.checks[0].reason
+    stat = Path(f"/proc/{(project.folder / 'child').read_text()}/stat")
+    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+
+
+def test_another_checks_run_is_not_held_against(project: Project) -> None:
+    first = project_of(project, "steady", "vary: [repeat]", "runs: 2")
+    text = (
+        (project.folder / "specs/a.yaml")
+        .read_text()
+        .replace("name: d,", f"name: e, against: ../runs/{first.run.name},")
+    )
+    project.put("specs/a.yaml", text)
+    found = project.hallmark("run", "-n0").certificate.checks[0]
+    assert found.verdict == "unsupported"
+    assert "has nothing of `e`" in found.reason
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"is":"outcome","check":null}', '{"is": 3}', "{", '{"schema": "x", "checks": {}}', "[" * 10_000]
+)
+def test_a_file_that_holds_no_hashes_is_refused_in_a_line(project: Project, text: str) -> None:
+    project.put("golden/h.json", text)
+    ran = project_of(project, "steady", "against: ../golden/h.json")
+    assert ran.status == 4
+    assert "golden/h.json" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_an_edited_run_is_not_committed(project: Project) -> None:
+    ran = project_of(project, "steady", "vary: [repeat]", "runs: 2", "against: ../golden/h.json")
+    path = ran.run / "outcomes.jsonl"
+    path.write_text(path.read_text().replace('"bits":"', '"bits":"0'))
+    told = project.hallmark("golden", "update")
+    assert told.status == 1
+    assert "is not to be believed" in told.err
+    assert not (project.folder / "golden/h.json").exists()

@@ -7,13 +7,17 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from harness.statistics.proportion import (
     clopper_pearson,
     decide,
     deciding_n,
     least_n,
+    newcombe,
     p_at_least,
+    share,
     wilson,
 )
 
@@ -167,3 +171,70 @@ def test_the_number_said_to_decide_is_not_much_more_than_enough(
 
 def test_a_share_that_sits_on_the_threshold_is_never_decided() -> None:
     assert deciding_n(95, 100, 0.95, 0.95) is None
+
+
+def test_a_share_carries_its_two_sided_interval() -> None:
+    """R's binom.test(8, 10): .444 to .975; Wilson's, of Newcombe (1998), for 81 of 263: .2553 to .3662."""
+    exact = share(8, 10)
+    assert exact.estimate == 0.8
+    assert exact.interval == pytest.approx((0.4439045, 0.9747893), abs=1e-7)
+    assert (exact.p, exact.n, exact.effective_n, exact.reason) == (None, 10, 10, "")
+    assert share(81, 263, 0.95, "wilson").interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert share(81, 263).interval == pytest.approx((0.2527, 0.3676), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "interval"),
+    [
+        ((48, 80), (56, 70), (0.0524, 0.3339)),
+        ((3, 10), (9, 10), (0.1705, 0.8090)),
+        ((2, 7), (6, 7), (0.0582, 0.8062)),
+        ((0, 29), (5, 56), (-0.0381, 0.1926)),
+        ((0, 20), (0, 10), (-0.1611, 0.2775)),
+        ((0, 10), (0, 10), (-0.2775, 0.2775)),
+        ((0, 20), (10, 10), (0.6791, 1.0)),
+        ((0, 10), (10, 10), (0.6075, 1.0)),
+    ],
+)
+def test_newcombe_s_own_examples_come_out(
+    first: tuple[int, int], second: tuple[int, int], interval: tuple[float, float]
+) -> None:
+    """Of Newcombe (1998), table II, method 10."""
+    assert newcombe(*first, *second).interval == pytest.approx(interval, abs=5e-5)
+
+
+@given(COUNTS, COUNTS)
+def test_two_shares_compare_as_statsmodels_has_it_and_the_p_is_fisher_s_less_half(
+    first: tuple[int, int], second: tuple[int, int]
+) -> None:
+    found = newcombe(*first, *second)
+    theirs = confint_proportions_2indep(*second, *first, method="newcomb", compare="diff")
+    assert found.interval == pytest.approx(theirs, abs=1e-9)
+    (k1, n1), (k2, n2) = first, second
+    if 0 < k1 + k2 < n1 + n2:
+        drawn = hypergeom(n1 + n2, k1 + k2, n2)
+        above = drawn.sf(k2) + drawn.pmf(k2) / 2
+        assert found.p == pytest.approx(min(1, 2 * min(above, 1 - above)), abs=1e-9)
+    else:
+        assert found.p == 1
+        assert found.reason
+
+
+@given(COUNTS, COUNTS)
+def test_exchanging_two_shares_turns_the_difference_round(first: tuple[int, int], second: tuple[int, int]) -> None:
+    one, other = newcombe(*first, *second), newcombe(*second, *first)
+    assert one.interval is not None
+    assert other.interval == pytest.approx((-one.interval[1], -one.interval[0]), abs=1e-12)
+    assert one.p == pytest.approx(other.p, abs=1e-9)
+
+
+def test_a_threshold_that_is_no_number_is_refused() -> None:
+    bar = math.nan
+    for ask in (
+        lambda: decide(9, 10, bar, 0.95),
+        lambda: deciding_n(9, 10, bar, 0.95),
+        lambda: p_at_least(9, 10, bar),
+        lambda: least_n(bar, 0.95),
+    ):
+        with pytest.raises(ValueError, match="no number"):
+            ask()
