@@ -19,8 +19,8 @@ def shared(plan: Plan, check: str) -> SpecFile | None:
 def within(plan: Plan, results: Sequence[CheckResult], looks: Mapping[str, int]) -> list[CheckResult]:
     """The results with the looks that were taken, and corrected where their spec says so (Holm 1979).
 
-    A claim is a result that has a p. Where looks spend, the k-th has the 2^-k-th part of the error rate, so that all that
-    may ever be taken have no more than the whole.
+    A claim is a result that has a p. Where looks spend, the k-th has the 2^-k-th part of the error rate, so that all
+    that may ever be taken have no more than the whole.
     """
     counted = [replace(each, look=looks.get(each.id, 0) + 1) if each.p is not None else each for each in results]
     for spec in plan.specs:

@@ -20,9 +20,9 @@ from typing import Any
 from evaluators.comparison import SCHEMA as COMPARE
 from evaluators.comparison import comparison_faults, comparison_of
 from evaluators.compression.claims import SCHEMA as CLAIM
-from evaluators.compression.claims import claim_faults, judge_claims, said_of
+from evaluators.compression.claims import claim_characteristics, claim_faults, judge_claims, said_of
 from evaluators.compression.size import FOOTPRINT, discrepancies
-from harness.contract import Case, Check, Difference, Measuring, Objection, Outcome, Verdict
+from harness.contract import Case, Characteristics, Check, Difference, Measuring, Objection, Outcome, Verdict
 
 SCHEMA = {
     "properties": {
@@ -56,6 +56,10 @@ def faults(check: Check) -> Iterator[Objection]:
 
 def expand(check: Check) -> Iterable[Case]:
     return (*check.cases, Case(id=FOOTPRINT, at=check.at, asks=False))
+
+
+def characteristics(check: Check) -> Characteristics | None:
+    return claim_characteristics(check)
 
 
 def gated(check: Check) -> bool:

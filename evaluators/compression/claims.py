@@ -8,8 +8,10 @@ from statistics import mean, median
 from typing import Any, NamedTuple
 
 from evaluators.compression.size import FOOTPRINT
-from harness.contract import Check, Objection, Outcome, Ruling, Verdict
+from harness.contract import Characteristics, Check, Objection, Outcome, Prospect, Ruling, Verdict
 from harness.statistics import paired
+from harness.statistics.estimate import Decision, Estimate
+from harness.statistics.prospects import Prospects, of_pairs
 
 CONFIDENCE = 0.95
 _SHARE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
@@ -110,11 +112,38 @@ def claim_faults(check: Check) -> Iterator[Objection]:
     if bar == "gain":
         return
     confidence = _confidence(claim)
-    least = paired.least_pairs(claim["margin"], confidence)
+    least = paired.least_pairs(claim["margin"], confidence, "exact")
     if check.cases and len(check.cases) < least:
         many = f"{len(check.cases)} case{'s' * (len(check.cases) != 1)}"
         what = f"{many} can never show a margin of {claim['margin']:g} with a confidence of {confidence:g}"
         yield Objection(("claim", "margin"), "claim", f"{what}, even if nothing differs", f"collect at least {least}")
+
+
+def claim_characteristics(check: Check) -> Characteristics | None:
+    """How often the claim over a sample is said to hold, were the model worse or better by so much."""
+    claim, n = check.options["claim"], len(check.cases)
+    bar = _bar(claim)
+    if bar is None or claim.get("population") == "suite" or not n:
+        return None
+    n -= any(not case.asks for case in check.cases)
+    alpha, margin = 1 - _confidence(claim), abs(bar)
+    discordant = min(1.0, max(0.1, 2 * margin))
+
+    def given(truth: float) -> Prospects:
+        gained, lost = (discordant + truth) / 2, (discordant - truth) / 2
+        return of_pairs("noninferior" if "margin" in claim else "superior", n, gained, lost, margin, alpha)
+
+    truths = sorted({2 * bar, bar, bar / 2, 0.0} if "margin" in claim else {0.0, bar, bar + 0.03, bar + 0.06})
+    rows = [(truth, given(truth)) for truth in truths if abs(truth) <= discordant]
+    return Characteristics(
+        of=f"the true difference, of {discordant:.0%} pairs that differ",
+        bar=bar,
+        rows=tuple(
+            Prospect(truth=f"{truth:+.4g}", value=truth, passes=p.passes, fails=p.fails, inconclusive=p.inconclusive)
+            for truth, p in rows
+        ),
+        method=f"exact enumeration, {n} pairs",
+    )
 
 
 def judge_claims(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
@@ -142,7 +171,7 @@ def judge_claims(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
     confidence = _confidence(claim)
     needed = None
     if ruling == "inconclusive" and bar is not None and not lacking:
-        needed = paired.deciding_pairs(pairs.gained, pairs.lost, pairs.n, bar, confidence)
+        needed = paired.deciding_pairs(pairs.gained, pairs.lost, pairs.n, bar, confidence, "exact")
     return Verdict(
         verdict=ruling,
         reason="; ".join(each.said for each in sorted(ruled, key=lambda each: _WORST.index(each.ruling))),
@@ -178,10 +207,20 @@ def _bounds(claim: Mapping[str, Any], pairs: Pairs) -> tuple[float, float, float
     if claim.get("population") == "suite":
         return pairs.difference, pairs.difference, None, "exact: the suite is the population"
     confidence = _confidence(claim)
-    low, high = paired.tango(pairs.gained, pairs.lost, pairs.n, confidence)
-    bar = _bar(claim)
-    p = None if bar is None else paired.p_above(pairs.gained, pairs.lost, pairs.n, bar)
-    return low, high, p, f"Tango, one-sided {confidence:.4g}"
+    if _bar(claim) is None:
+        low, high = paired.tango(pairs.gained, pairs.lost, pairs.n, confidence)
+        return low, high, None, f"Tango, one-sided {confidence:.4g}"
+    _, found = _decided(claim, pairs)
+    assert found.interval is not None
+    return *found.interval, found.p, found.method
+
+
+def _decided(claim: Mapping[str, Any], pairs: Pairs) -> tuple[Decision, Estimate]:
+    """What the pairs, as a sample, say of the bar."""
+    alpha = 1 - _confidence(claim)
+    if "margin" in claim:
+        return paired.noninferior_share(pairs.gained, pairs.lost, pairs.n, claim["margin"], alpha)
+    return paired.superior_share(pairs.gained, pairs.lost, pairs.n, alpha, claim["gain"])
 
 
 def _bar(claim: Mapping[str, Any]) -> float | None:
@@ -233,9 +272,7 @@ def _better(claim: Mapping[str, Any], pairs: Pairs) -> Ruled:
     if claim.get("population") == "suite":
         enough = low >= bar if "margin" in claim else low > bar
         return Ruled("pass" if enough else "fail", f"{said}; {asked}")
-    said += f": between {low:+.4f} and {high:+.4f}; {asked}"
-    shown = low > bar and ("margin" in claim or paired.p_gained(pairs.gained, pairs.lost) <= 1 - _confidence(claim))
-    return Ruled("pass" if shown else "fail" if high < bar else "inconclusive", said)
+    return Ruled(_decided(claim, pairs)[0], f"{said}: between {low:+.4f} and {high:+.4f}; {asked}")
 
 
 def _confidence(claim: Mapping[str, Any]) -> float:

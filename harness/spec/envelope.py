@@ -96,7 +96,7 @@ TOP: Mapping[str, Any] = {
                 },
                 "looks": {
                     "enum": ["count", "spend"],
-                    "description": "`count` the looks at the same question, or have each `spend` a part of the error rate",
+                    "description": "`count` the looks at a question, or have each `spend` a part of the error rate",
                 },
             },
             "additionalProperties": False,

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from harness import rooms
-from harness.contract import Check, Criterion, Part as Role, Site, SpecFile
+from harness.contract import Check, Criterion, Site, SpecFile
+from harness.contract import Part as Role
 from harness.ledger import FILE as OUTCOMES
 from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases

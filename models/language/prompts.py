@@ -71,6 +71,25 @@ class Prompts:
             raise Refused(f"the answer has no `tokens` from 0 to {self.choices - 1}")
         return tokens
 
+    def expected(self, asked: Asked, expected: Any) -> tuple[list[int], list[int]]:
+        """The tokens of a prompt and of what is expected of it: of a text, as the two are read together."""
+        if isinstance(expected, dict) and "tokens" in expected:
+            if not (tokens := self.answered(expected)):
+                raise Refused("what is expected has no token of its own")
+            return asked.tokens, tokens
+        text = expected.get("text") if isinstance(expected, dict) else expected
+        if not isinstance(text, str) or not text:
+            raise Refused("how likely an answer is takes an `expect` that is a text, {text: ...} or {tokens: [...]}")
+        if asked.text is None:
+            return asked.tokens, self.encoded(text, chat=True)
+        chat = self.encoded(asked.text, chat=False) != asked.tokens
+        whole = self.encoded(asked.text + text, chat=chat)
+        pairs = enumerate(zip(asked.tokens, whole, strict=False))
+        given = next((at for at, (a, b) in pairs if a != b), min(len(asked.tokens), len(whole)))
+        if not 0 < given < len(whole):
+            raise Refused("what is expected has no token of its own")
+        return whole[:given], whole[given:]
+
     def encoded(self, text: str, *, chat: bool) -> list[int]:
         """A text's tokens; a chat's template writes special tokens itself, and so may a prompt."""
         first = self.tokenizer.bos_token

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 from numpy.typing import NDArray
 
@@ -77,6 +78,19 @@ class Speaker:
         rows = [self._row(question, answer) for question, answer in zip(questions, answers, strict=True)]
         return weighing.weigh(self.opened.network, self.opened.choices, rows)
 
+    def likelihood(self, questions: Sequence[Question], expected: Sequence[Any]) -> list[float | Refused]:
+        """The mean natural-log probability a token of what is expected; what can't be read is refused."""
+        rows: list[weighing.Row | Refused] = []
+        for question, said in zip(questions, expected, strict=True):
+            asked = self.prompts.read(question)
+            try:
+                rows.append(asked if isinstance(asked, Refused) else self.prompts.expected(asked, said))
+            except Refused as refused:
+                rows.append(refused)
+        whole = [row for row in rows if not isinstance(row, Refused)]
+        found = iter(weighing.weigh(self.opened.network, self.opened.choices, whole))
+        return [row if isinstance(row, Refused) else _mean(next(found), row[1]) for row in rows]
+
     def _row(self, question: Question, answer: Any) -> weighing.Row:
         asked = self.prompts.read(question)
         if isinstance(asked, Refused):
@@ -112,3 +126,7 @@ def _check_packing(speech: Speech) -> None:
     except Exception as error:
         said = str(error).split("\n")[0][:200] or type(error).__name__
         raise Refused(f"the key-value cache of this model can't be quantized with `kv_bits`: {said}") from error
+
+
+def _mean(weights: NDArray[Any], tokens: Sequence[int]) -> float:
+    return float(weights[range(len(tokens)), list(tokens)].astype(np.float64).mean())

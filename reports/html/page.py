@@ -152,8 +152,9 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
         "met": [row for row in rows if row.outcome.outcome == "met"],
         "unmeasured": [case for case in check.cases if case.id not in outcomes],
     }
-    module = _environment().get_template("parts.html").module
-    return {**parts, "panel": Markup(panel.render(**parts, parts=module))}
+    module: Any = _environment().get_template("parts.html").module
+    shows = module.shows(result.characteristics) if result.characteristics else ""
+    return {**parts, "shows": shows, "panel": Markup(panel.render(**parts, parts=module))}
 
 
 def _reproduce(plan: Plan, check: Check) -> Callable[[str], str]:

@@ -64,6 +64,19 @@ class Reader:
         logs = np.array(nn.log_softmax(self._logits(images), axis=1))
         return [image if isinstance(image, Refused) else row[None] for image, row in zip(images, logs, strict=True)]
 
+    def likelihood(self, questions: Sequence[Question], expected: Sequence[Any]) -> list[float | Refused]:
+        """The natural-log probability of the digit that is expected."""
+        found: list[float | Refused] = []
+        for logs, said in zip(self.weigh(questions, expected), expected, strict=True):
+            label = said.get("label") if isinstance(said, dict) else said
+            if isinstance(logs, Refused):
+                found.append(logs)
+            elif type(label) is not int or not 0 <= label < logs.shape[-1]:
+                found.append(Refused("how likely a digit is takes an `expect` that is one, or {label: ...}"))
+            else:
+                found.append(float(logs[0, label]))
+        return found
+
     def _logits(self, images: Sequence[NDArray[np.uint8] | Refused]) -> mx.array:
         levels = np.stack([np.zeros((28, 28), np.uint8) if isinstance(image, Refused) else image for image in images])
         return self.run(mx.array(levels.astype(np.float32) / 255)).astype(mx.float32)

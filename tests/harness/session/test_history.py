@@ -1,0 +1,76 @@
+"""What is asked again and again, and what was promised before: a reviewer sees it on the certificate."""
+
+from __future__ import annotations
+
+from tests.conftest import Project
+
+CHECK = """  - name: c
+    kind: golden
+    model: m
+    cases: c.jsonl
+    gate: {pass_rate: 0.9, population: sample}
+"""
+
+
+def asked(project: Project, cases: int = 60, more: str = "") -> None:
+    project.cases("specs/c.jsonl", cases)
+    project.spec(CHECK, more=more)
+
+
+def test_a_question_that_is_asked_again_is_counted_and_told(project: Project) -> None:
+    asked(project)
+    first = project.hallmark("run", "-n0").certificate
+    assert (first.checks[0].look, first.notes) == (1, ())
+    second = project.hallmark("run", "-n2").certificate
+    assert second.checks[0].look == 2
+    assert "c: the second look at the same question" in second.notes
+    assert project.hallmark("run", "-n0").certificate.checks[0].look == 3
+
+
+def test_another_question_is_a_first_look(project: Project) -> None:
+    asked(project)
+    project.hallmark("run", "-n0")
+    asked(project, cases=61)
+    assert project.hallmark("run", "-n0").certificate.checks[0].look == 1
+
+
+def test_a_check_that_estimates_nothing_may_be_asked_as_often_as_one_likes(project: Project) -> None:
+    project.cases("specs/c.jsonl", 3)
+    project.spec("  - {name: c, kind: golden, model: m, cases: c.jsonl}\n")
+    project.hallmark("run", "-n0")
+    again = project.hallmark("run", "-n0").certificate
+    assert (again.checks[0].look, again.notes) == (1, ())
+
+
+def test_looks_spend_the_error_rate_where_the_spec_says_so(project: Project) -> None:
+    asked(project, cases=32, more="certificate: {error_rate: 0.05, looks: spend}\n")
+    first = project.hallmark("run", "-n0")
+    assert first.certificate.checks[0].p is not None
+    assert first.status == 6, first.out
+    assert first.certificate.checks[0].flipped
+    assert "flips under correction" in (first.run / "report.html").read_text()
+    assert project.hallmark("verify").status == 6
+
+
+def test_verdicts_that_share_an_error_rate_are_told_once_and_agree_everywhere(project: Project) -> None:
+    project.cases("specs/c.jsonl", 30)
+    checks = "".join(CHECK.replace("name: c", f"name: c{i}") for i in range(3))
+    project.spec(checks, more="certificate: {error_rate: 0.05, across: holm}\n")
+    for workers in ("-n0", "-n2"):
+        ran = project.hallmark("run", workers)
+        assert ran.status == 6, ran.out
+        assert [check.verdict for check in ran.certificate.checks] == ["inconclusive"] * 3
+        assert ran.out.count("it passes by itself, but not with an error rate of 0.05 among the 3 claims") == 3
+
+
+def test_a_torn_history_harms_nobody(project: Project) -> None:
+    asked(project)
+    project.put("runs/history.jsonl", b'{"run": "x"\n\xff\xff\nnull\n')
+    assert project.hallmark("run", "-n0").certificate.checks[0].look == 1
+
+
+def test_how_an_error_rate_is_kept_wants_one_to_keep(project: Project) -> None:
+    asked(project, more="certificate: {across: holm}\n")
+    ran = project.hallmark("validate")
+    assert ran.status == 4
+    assert "no error rate is given" in ran.err
