@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import ceil, comb, inf, nextafter
 from statistics import NormalDist
 from typing import Literal
@@ -52,6 +53,7 @@ def mcnemar(
     return Estimate(estimate, interval, p, method, n, discordant)
 
 
+@lru_cache(1000)
 def noninferior_share(gained: int, lost: int, n: int, margin: float, alpha: float = 0.05) -> tuple[Decision, Estimate]:
     """Pass where the second is shown to be less than the margin worse, fail where it is shown to be more.
 
@@ -62,6 +64,7 @@ def noninferior_share(gained: int, lost: int, n: int, margin: float, alpha: floa
     return _against(gained, lost, n, -_margin(margin), alpha)
 
 
+@lru_cache(1000)
 def superior_share(gained: int, lost: int, n: int, alpha: float = 0.05, by: float = 0.0) -> tuple[Decision, Estimate]:
     """Pass where the second is shown to be better by more than `by`, fail where it is shown to be less than that.
 
@@ -72,6 +75,7 @@ def superior_share(gained: int, lost: int, n: int, alpha: float = 0.05, by: floa
     return _against(gained, lost, n, _margin(by), alpha)
 
 
+@lru_cache(1000)
 def equivalent_share(gained: int, lost: int, n: int, margin: float, alpha: float = 0.05) -> tuple[Decision, Estimate]:
     """Pass where the difference is shown to be less than the margin, either way; fail where it is shown to be more.
 
@@ -146,7 +150,7 @@ def shown(method: Method, gained: int, lost: int, n: int, bar: float, confidence
     if method == "exact":
         return (gained - lost) / n > bar and unconditional.p_over(gained, lost, n, bar, confidence) < 1 - confidence
     if method == "score":
-        return tango(gained, lost, n, confidence)[0] > bar
+        return score(gained, lost, n, bar) > NormalDist().inv_cdf(confidence)
     if bar != 0:
         raise ValueError("McNemar's test asks whether the difference is 0")
     return gained > lost and _p_different(gained, lost, n, 2 * (1 - confidence)) < 2 * (1 - confidence)
