@@ -56,6 +56,8 @@ class Sitting:
         self.spent = 0.0
         """Seconds spent on the current case alone."""
         self.weighed: dict[str, dict[str, Any]] = {}
+        self.likely: dict[str, Any] | None = None
+        """How likely it finds what each case of the batch expects."""
 
 
 class Desk:
@@ -163,10 +165,20 @@ class Desk:
         return Question(f"{case.id}\0{turn}" if turn else case.id, plain(input))
 
     def likelihood(self, case: Case, role: str = "") -> float | None:
-        ask: Any = getattr(self._sit(role).model, "likelihood", None)
+        sitting = self._sit(role)
+        ask: Any = getattr(sitting.model, "likelihood", None)
         if ask is None or case.expect is UNSET:
             return None
-        found = _only(ask([self._question(case, role)], [plain(case.expect)]))
+        if sitting.likely is None:
+            sitting.likely = {}
+            told = [each for each in self.asked if each.expect is not UNSET]
+            questions = [self._question(each, role) for each in told]
+            done, _ = self._for_all(lambda: list(ask(questions, [plain(each.expect) for each in told])))
+            if done is not None and len(done) == len(told):
+                sitting.likely = dict(zip((each.id for each in told), done, strict=True))
+        if case.id not in sitting.likely:
+            sitting.likely[case.id] = _only(ask([self._question(case, role)], [plain(case.expect)]))
+        found = sitting.likely[case.id]
         if isinstance(found, BaseException):
             raise found
         return float(found)

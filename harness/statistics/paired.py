@@ -168,7 +168,7 @@ def least_pairs(margin: float, confidence: float, method: Literal["score", "exac
         return 1
     z = NormalDist().inv_cdf(confidence)
     n = max(1, ceil(z * z * (1 - margin) / margin - 1e-9))
-    return _first(lambda many: shown(method, 0, 0, many, -margin, confidence), n)
+    return _first(lambda many: shown(method, 0, 0, many, -margin, confidence), n if method == "score" else 1)
 
 
 def least_discordant(alpha: float, *, exact: bool = False, alternative: Alternative = "two-sided") -> int:

@@ -37,7 +37,7 @@ def of_share(n: int, share: float, threshold: float, confidence: float) -> Prosp
     return Prospects(passes, fails, max(0.0, 1 - passes - fails))
 
 
-EXACT = 150
+EXACT = 60
 """Up to so many pairs each result is decided exactly as `paired` does; beyond, by Tango's score, which decides all but
 a few results on the edge alike, in a hundredth of the time."""
 

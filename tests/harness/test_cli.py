@@ -228,3 +228,18 @@ def test_what_init_writes_is_certified(project: Project, tmp_path: Path) -> None
     ran = project.hallmark("run", "-n", "0", HALLMARK_CACHE=cache)
     assert ran.status == 0, ran.out + ran.err
     assert ran.certificate.status == "certified"
+
+
+def test_what_a_gate_can_show_is_told_before_it_runs(project: Project) -> None:
+    project.cases("specs/c.jsonl", 100)
+    gate = "gate: {pass_rate: 0.95, population: sample}"
+    project.spec(
+        f"  - {{name: sample, kind: golden, model: m, cases: c.jsonl, {gate}}}\n"
+        "  - {name: suite, kind: golden, model: m, cases: c.jsonl}\n"
+    )
+    ran = project.hallmark("plan", "--oc")
+    assert ran.status == 0
+    bar = next(line for line in ran.out.splitlines() if line.endswith("<- the bar"))
+    assert bar.split()[:4] == ["0.95", "0.0371", "0.0282", "0.9347"]
+    assert "decided by its cases alone" in ran.out
+    assert "<- the bar" not in project.hallmark("plan").out
