@@ -526,18 +526,18 @@ class Measuring(Protocol):
 class Evaluator(Protocol):
     """A room of evaluators: a kind of check.
 
-    Optional names, at plan time: `faults(check)` yields objections; `ROLES` are the keys of a check, besides `model`,
-    that name a model; `cast(options)` gives the `Part`s of models by role instead, where it takes more to tell, ""
-    being the check's own; `recall(key, name, data)` reads an option whose schema has the format `record`: the bytes of
-    a file, or of a run's outcomes, None where there are none; `BATCH` is how many cases it measures in one go, where that
-    is not how many its model is asked; `characteristics(check)` tells what it can show on so many cases;
-    `pledge(check)` what was promised of it before anyone looked.
+    Optional names, at plan time: `faults(check)` yields objections; `ROLES` are the keys of a check, besides
+    `model`, that name a model; `cast(options)` gives the `Part`s of models by role instead, where it takes more to
+    tell, "" being the check's own; `recall(key, name, data)` reads an option whose schema has the format `record`:
+    the bytes of a file, or of a run's outcomes, None where there are none; `BATCH` is how many cases it measures in
+    one go, where that is not how many its model is asked; `characteristics(check)` tells what it can show on so
+    many cases; `pledge(check)` what was promised of it before anyone looked.
 
-    Later: `regrade(check, case, outcome)` grades a recorded answer again, for `hallmark verify`; `gated(check)` is True
-    where a missed case leaves the say to the verdict; `decided(check, outcomes)` is True once a check that may stop
-    early needs no more of its cases; `OVERVIEW` is the name of a fragment of the HTML report that tells of all checks
-    of the kind together; `commit(check, outcomes, read)` gives the name and the bytes of a file that later runs are held
-    against, given what is in it now, for `hallmark golden update`.
+    Later: `regrade(check, case, outcome)` grades a recorded answer again, for `hallmark verify`; `gated(check)` is
+    True where a missed case leaves the say to the verdict; `decided(check, outcomes)` is True once a check that may
+    stop early needs no more of its cases; `OVERVIEW` is the name of a fragment of the HTML report that tells of all
+    checks of the kind together; `commit(check, outcomes, read)` gives the name and the bytes of a file that later
+    runs are held against, given what is in it now, for `hallmark golden update`.
     """
 
     SCHEMA: Mapping[str, Any]

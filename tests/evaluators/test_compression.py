@@ -215,10 +215,10 @@ def objections(claim: dict[str, Any], n: int = 500) -> list[str]:
 
 
 def test_a_margin_that_these_cases_can_never_show_is_refused() -> None:
-    assert objections({"margin": 0.02}, 132) == [
-        "132 cases can never show a margin of 0.02 with a confidence of 0.95, even if nothing differs"
+    assert objections({"margin": 0.02}, 148) == [
+        "148 cases can never show a margin of 0.02 with a confidence of 0.95, even if nothing differs"
     ]
-    assert objections({"margin": 0.02}, 133) == []
+    assert objections({"margin": 0.02}, 149) == []
     assert objections({"margin": 0.02, "population": "suite"}, 3) == []
 
 
