@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from harness import rooms
+from harness.budget import is_claim
 from harness.codec import digest_of
 from harness.contract import Check, CheckResult, Plan
 
@@ -60,7 +61,7 @@ def past(runs: Path, plan: Plan) -> Past:
             looks[check.id] = before
         pledge = _pledge(check)
         first = next((line for line in known if line.check == check.id and line.pledge), None)
-        if pledge and first and (said := list(_broken(first, pledge))):
+        if first is not None and (said := list(_broken(first, pledge))):
             broken[check.id] = said
     return Past(looks, broken)
 
@@ -93,7 +94,7 @@ def remember(runs: Path, plan: Plan, run: str, results: Iterable[CheckResult]) -
             pledge=_pledge(by_id[result.id]),
         )
         for result in results
-        if result.p is not None
+        if is_claim(result)
     ]
     if lines:
         handle = os.open(runs / FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)

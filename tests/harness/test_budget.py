@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from harness.budget import shared, within
@@ -13,7 +14,7 @@ from harness.contract import CheckResult, Plan, SpecFile, Tally
 def result(name: str, p: float | None, verdict: str = "pass") -> CheckResult:
     return CheckResult(
         id=f"a.yaml::golden::{name}", name=name, kind="golden", model=None, verdict=verdict,  # type: ignore[arg-type]
-        estimate=1.0, interval=(0.9, 1.0), p=p, method="", n=1, planned=1, outcomes=Tally(met=1), needed_n=None,
+        estimate=1.0, interval=(1.0 if p is None else 0.9, 1.0), p=p, method="", n=1, planned=1, outcomes=Tally(met=1), needed_n=None,
         reason="it does", advice="", figures={}, at="a.yaml:1", seconds=0.0,
     )  # fmt: skip
 
@@ -49,6 +50,12 @@ def test_what_passes_by_itself_and_not_among_the_others_is_inconclusive_and_mark
 def test_a_suite_that_estimates_nothing_has_no_part_in_it() -> None:
     found = within(plan(), [result("a", None), result("b", 0.04)], {})
     assert [(each.verdict, each.adjusted_p) for each in found] == [("pass", None), ("pass", 0.04)]
+
+
+def test_a_claim_that_tells_no_p_passes_for_nothing_that_was_shown() -> None:
+    open_ = msgspec.structs.replace(result("a", None), interval=(0.9, 1.0))
+    found = within(plan(), [open_, result("b", 0.03)], {})
+    assert [(each.verdict, each.flipped) for each in found] == [("inconclusive", True), ("inconclusive", True)]
 
 
 def test_a_failure_is_not_made_a_pass_nor_anything_else() -> None:

@@ -74,3 +74,36 @@ def test_how_an_error_rate_is_kept_wants_one_to_keep(project: Project) -> None:
     ran = project.hallmark("validate")
     assert ran.status == 4
     assert "no error rate is given" in ran.err
+
+
+EXPERIMENT = """hypothesis: it is no worse
+baseline: m
+candidate: m
+claim: noninferior
+margin: {margin}
+planned_n: 40
+locked: 2026-11-20
+"""
+
+
+def experiment(project: Project, margin: str, *, kept: bool = True) -> None:
+    project.cases("specs/c.jsonl", 40)
+    project.put("specs/e.yaml.txt", EXPERIMENT.format(margin=margin))
+    claim = f"claim: {{noninferior: {{margin: {margin}}}}}"
+    named = "experiment: e.yaml.txt, " if kept else ""
+    project.spec(f"  - {{name: c, kind: ab, baseline: m, candidate: m, cases: c.jsonl, {named}{claim}}}\n")
+
+
+def test_what_was_promised_before_the_first_look_and_changed_since_is_told(project: Project) -> None:
+    experiment(project, "0.1")
+    first = project.hallmark("run", "-n0")
+    assert first.status == 0, first.out
+    assert first.certificate.notes == ()
+    experiment(project, "0.2")
+    changed = project.hallmark("run", "-n0").certificate
+    assert [note for note in changed.notes if "`margin` was 0.1" in note and "and is 0.2" in note]
+    assert changed.checks[0].look == 1
+    experiment(project, "0.2", kept=False)
+    dropped = project.hallmark("run", "-n0").certificate
+    assert [note for note in dropped.notes if "`hypothesis` was" in note and "is nothing" in note]
+    assert project.hallmark("verify").status == 0
