@@ -70,3 +70,36 @@ def test_our_own_specs_put_every_variant_beside_its_base() -> None:
     }
     steps = {step.what for model in plan.models.values() for step in model.steps}
     assert steps == {"cast", "distill", "lora", "prune", "quantize"}
+
+
+def lenet(project: Project, checks: str) -> dict[str, CheckResult]:
+    """LeNet-5, four bits of it, and a copy that was damaged, on its golden digits."""
+    pytest.importorskip("sklearn")
+    shutil.copy(REPOSITORY / "golden" / "lenet5" / "digits.jsonl", project.put("golden/digits.jsonl", ""))
+    project.put(
+        "specs/a.yaml",
+        "hallmark: 1\nmodels:\n  base: {zoo: lenet5, seed: 0}\n"
+        "  int4: {from: base, quantize: {bits: 4, group_size: 32, pad: true}}\n"
+        "  damaged: {from: base, prune: {sparsity: 0.95}}\n"
+        f"defaults: {{ab: {{baseline: base, cases: ../golden/digits.jsonl, compare: {{label: exact}}}}}}\nchecks:\n{checks}",
+    )
+    return {result.name: result for result in project.hallmark("run", "-n0").certificate.checks}
+
+
+def test_four_bits_are_no_worse_a_damaged_copy_is_and_nothing_is_better_than_itself(project: Project) -> None:
+    found = lenet(
+        project,
+        "  - {name: int4, kind: ab, candidate: int4, claim: {noninferior: {margin: 0.02}}}\n"
+        "  - {name: damaged, kind: ab, candidate: damaged, claim: {noninferior: {margin: 0.02}}}\n"
+        "  - {name: itself, kind: ab, candidate: base, claim: {equivalent: {margin: 0.02}}}\n"
+        "  - {name: better, kind: ab, candidate: base, claim: superior}\n"
+        "  - {name: other, kind: ab, candidate: base, claim: different}\n",
+    )
+    assert {name: result.verdict for name, result in found.items()} == {
+        "int4": "pass",
+        "damaged": "fail",
+        "itself": "pass",
+        "better": "inconclusive",
+        "other": "inconclusive",
+    }
+    assert found["better"].p is None or found["better"].p >= 0.5
