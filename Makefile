@@ -43,6 +43,7 @@ bench: setup
 	@$(BIN)/python benchmarks/overhead.py
 	@$(BIN)/python benchmarks/batching.py
 	@$(BIN)/python benchmarks/determinism.py
+	@$(BIN)/python benchmarks/validity --quick
 
 clean:
 	rm -rf .venv runs

@@ -31,12 +31,17 @@ def within(plan: Plan, results: Sequence[CheckResult], looks: Mapping[str, int])
     for spec in plan.specs:
         if spec.error_rate is None:
             continue
-        mine = [at for at, each in enumerate(counted) if each.id.partition("::")[0] == spec.path and is_claim(each)]
+        mine = [at for at, each in enumerate(counted) if each.id.partition("::")[0] == spec.path and _counts(each)]
         spent = [_spent(counted[at], spends=spec.spends) for at in mine]
         for at, p in zip(mine, holm(spent), strict=True):
             assert p is not None
             counted[at] = _corrected(counted[at], p, spec.error_rate, len(mine))
     return counted
+
+
+def _counts(result: CheckResult) -> bool:
+    """Whether it has a part in the error rate: a claim, and a check of which it can't be told yet."""
+    return is_claim(result) or result.outcomes.total() < result.planned
 
 
 def _spent(result: CheckResult, *, spends: bool) -> float:

@@ -68,7 +68,7 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         return Verdict(verdict="inconclusive", reason="no case was measured")
     try:
         verdict = rooms.evaluator(check.kind).judge(check, outcomes)
-        flaw = _flaw(verdict, outcomes)
+        flaw = _flaw(verdict, _needed(check, outcomes))
         gated = rooms.gated(check)
     except Exception as error:
         return Verdict(verdict="error", reason=f"the judge failed: {type(error).__name__}: {error}")
@@ -83,6 +83,12 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         advice = "measure every case"
         return msgspec.structs.replace(verdict, verdict="inconclusive", reason=reason, needed_n=None, advice=advice)
     return verdict
+
+
+def _needed(check: Check, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """The outcomes that a verdict stands on: of a check that may stop early, those before anything was spared."""
+    decided = rooms.optional(rooms.evaluator(check.kind), "decided", check, outcomes, default=False)
+    return [outcome for outcome in outcomes if outcome.outcome != "error"] if decided else outcomes
 
 
 def _cause(outcomes: Sequence[Outcome]) -> str:
@@ -161,7 +167,8 @@ def _looks(record: Record, results: Sequence[CheckResult]) -> list[str]:
 
 def _nth(number: int) -> str:
     words = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
-    return words.get(number, f"{number}th")
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return words.get(number, f"{number}{ending}")
 
 
 def _criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:

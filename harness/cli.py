@@ -262,7 +262,7 @@ def _characteristics(check: Check) -> Iterator[str]:
 
     found = characteristics(check)
     if found is None:
-        yield "decided by its cases alone: nothing is estimated"
+        yield "no table: it is decided by its cases alone, or by a method that has none"
         return
     yield f"{found.of:<36} passes   fails    inconclusive   ({found.method})"
     for row in found.rows:

@@ -112,6 +112,8 @@ def posed(prompt: str, input: Any) -> Any:
         raise NotPlain("a prompt takes an input that is a text or a mapping")
     if isinstance(input.get("messages"), list) and input["messages"]:
         *before, last = input["messages"]
+        if not isinstance(last, dict):
+            raise NotPlain("the last message of a chat is {role: ..., content: ...}")
         return {**input, "messages": [*before, {**last, "content": _put(prompt, {"input": last.get("content")})}]}
     if "prompt" in input:
         return {**input, "prompt": _put(prompt, {**input, "input": input["prompt"]})}

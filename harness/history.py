@@ -39,11 +39,18 @@ class Past(msgspec.Struct, frozen=True):
 
 
 def question_of(plan: Plan, check: Check) -> str:
-    """Changes whenever the check asks something else, or of other models; names and places don't matter."""
-    cases = [[case.id, case.input, _expected(case), case.weight, case.cluster] for case in check.cases]
+    """Changes whenever the check asks something else, or of other models; names, places and order don't matter."""
+    asks = rooms.optional(rooms.evaluator(check.kind), "asks", check, default=check.options)
+    return digest_of([check.kind, asks, check.prompts, _cases(check), _models(plan, check), plan.numerics])
+
+
+def _cases(check: Check) -> list[str]:
+    return sorted(digest_of([case.input, _expected(case), case.weight, case.cluster]) for case in check.cases)
+
+
+def _models(plan: Plan, check: Check) -> dict[str, str]:
     keys = {"": check.model, **check.others}
-    recipes = {role: plan.models[key].recipe for role, key in keys.items() if key}
-    return digest_of([check.kind, check.options, check.prompts, cases, recipes, plan.numerics])
+    return {role: plan.models[key].recipe for role, key in keys.items() if key}
 
 
 def _expected(case: Any) -> Any:
@@ -57,13 +64,18 @@ def past(runs: Path, plan: Plan) -> Past:
     broken: dict[str, list[str]] = {}
     for check in plan.checks if known else ():
         digest = question_of(plan, check)
-        if before := sum(line.asked == digest for line in known):
+        if before := len({line.run for line in known if line.asked == digest}):
             looks[check.id] = before
-        pledge = _pledge(check)
-        first = next((line for line in known if line.check == check.id and line.pledge), None)
+        pledge = _pledge(plan, check)
+        first = next((line for line in known if line.pledge and _same(line, check, pledge)), None)
         if first is not None and (said := list(_broken(first, pledge))):
             broken[check.id] = said
     return Past(looks, broken)
+
+
+def _same(line: Asked, check: Check, pledge: Mapping[str, Any]) -> bool:
+    """Whether what was promised then is what is promised, or was, now: by the check, or by the file that says it."""
+    return line.check == check.id or ("file" in pledge and line.pledge.get("file") == pledge["file"])
 
 
 def _broken(first: Asked, now: Mapping[str, Any]) -> Iterable[str]:
@@ -77,9 +89,11 @@ def _said(value: Any) -> str:
     return "nothing" if value is None else msgspec.json.encode(value).decode()
 
 
-def _pledge(check: Check) -> dict[str, Any]:
+def _pledge(plan: Plan, check: Check) -> dict[str, Any]:
+    """What was promised; with a promise go the cases and the models that it was made of."""
     found: dict[str, Any] = rooms.optional(rooms.evaluator(check.kind), "pledge", check, default={})
-    return found
+    kept = {"the cases": digest_of(_cases(check))[7:19], "the models": digest_of(_models(plan, check))[7:19]}
+    return {**found, **kept} if found else {}
 
 
 def remember(runs: Path, plan: Plan, run: str, results: Iterable[CheckResult]) -> None:
@@ -91,7 +105,7 @@ def remember(runs: Path, plan: Plan, run: str, results: Iterable[CheckResult]) -
             check=result.id,
             asked=question_of(plan, by_id[result.id]),
             verdict=result.verdict,
-            pledge=_pledge(by_id[result.id]),
+            pledge=_pledge(plan, by_id[result.id]),
         )
         for result in results
         if is_claim(result)

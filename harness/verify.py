@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from harness import __version__, rooms
 from harness.certify import PLAN
-from harness.contract import Case, Check, Outcome
+from harness.contract import DECIDED, Case, Check, Outcome
 from harness.ledger import FILE as OUTCOMES
 from harness.pages import CERTIFICATE, NotARun, Run, read_run
 
@@ -97,6 +97,17 @@ class _Recalled:
         return build(check)
 
 
+def _spared(run: Run, check: Check) -> Iterator[str]:
+    """Cases that are said to have been needed no more, where that can't be."""
+    found = run.outcomes(check.id).values()
+    spared = [each for each in found if each.outcome == "skipped" and each.reason == DECIDED]
+    if not spared:
+        return
+    rest = [each for each in found if not (each.outcome == "skipped" and each.reason == DECIDED)]
+    if not rooms.optional(rooms.evaluator(check.kind), "decided", check, rest, default=False):
+        yield f"{OUTCOMES}: {check.id}::{spared[0].case} was not measured, and nothing was decided without it"
+
+
 def _regraded(run: Run) -> Iterator[str]:
     """Grade each recorded answer again, where its kind can."""
     for check in run.plan.checks:
@@ -107,6 +118,7 @@ def _regraded(run: Run) -> Iterator[str]:
                 yield f"{OUTCOMES}: {check.id} has an outcome for `{case}`, which was not planned"
             if outcome.by and outcome.by not in run.record.settings:
                 yield f"{OUTCOMES}: {check.id}::{case} was measured in a setting that is not recorded"
+        yield from _spared(run, check)
         if regrade is None:
             continue
         for case_ in check.cases:

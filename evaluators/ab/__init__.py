@@ -15,15 +15,16 @@ expected was, or time; the method follows from the claim and from what is measur
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from evaluators.ab import planning, scoring
 from evaluators.ab.experiment import pledge, recall
-from evaluators.ab.language import SCHEMA, cast
+from evaluators.ab.language import SCHEMA, alpha_of, cast, method_of, metric_of, repeats_of
 from harness.contract import Case, Characteristics, Check, Measuring, Objection, Outcome, Verdict
 
 __all__ = [
-    "PANEL", "QUIET", "SCHEMA", "cast", "characteristics", "decided", "expand", "faults", "gated", "judge", "measure",
-    "pledge", "recall", "regrade",
+    "PANEL", "QUIET", "SCHEMA", "asks", "cast", "characteristics", "decided", "expand", "faults", "gated", "judge",
+    "measure", "pledge", "recall", "regrade",
 ]  # fmt: skip
 
 PANEL = "panel.html"
@@ -36,6 +37,19 @@ def expand(check: Check) -> Iterable[Case]:
 
 def faults(check: Check) -> Iterator[Objection]:
     yield from planning.faults(check)
+
+
+def asks(check: Check) -> dict[str, Any]:
+    """The question, apart from names, from what is only shown, and from how defaults are spelt."""
+    left = {"strata", "experiment", "baseline", "candidate", "prompts", "method", "confidence", "repeats", "metric"}
+    kept = {key: value for key, value in check.options.items() if key not in left}
+    return {
+        **kept,
+        "method": method_of(check),
+        "alpha": alpha_of(check),
+        "repeats": repeats_of(check),
+        "metric": metric_of(check),
+    }
 
 
 def gated(check: Check) -> bool:

@@ -205,8 +205,7 @@ def _needed_pairs(claim: Claim, sample: Sample, alpha: float, method: str) -> in
     found = [paired.deciding_pairs(gained, lost, n, bar, confidence, how) for bar in bars_of(claim)]
     if any(each is None for each in found):
         return None
-    inside = abs((gained - lost) / n) < claim.margin
-    many = max(filter(None, found)) if claim.word != "equivalent" or inside else min(filter(None, found))
+    many = max(filter(None, found))  # of two bars the nearer one decides
     if claim.margin or not gained + lost:
         return many
     exact, alternative = (method != "mcnemar", "two-sided") if two_sided else (True, "greater")
@@ -226,8 +225,7 @@ def _needed_numbers(claim: Claim, ruled: Ruled) -> int | None:
         if abs(gap) * 1e6 <= high - low:
             return None
         factors.append(((found.estimate - low if gap > 0 else high - found.estimate) / gap) ** 2)
-    inside = claim.word != "equivalent" or abs(found.estimate) < claim.margin
-    return ceil(found.n * (max(factors) if inside else min(factors)))
+    return ceil(found.n * max(factors))
 
 
 def margin_of_ratio(claim: Claim) -> Claim:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
-from evaluators.ab.language import CANDIDATE, claim_of
+from evaluators.ab.language import CANDIDATE, alpha_of, claim_of, method_of
 from harness.contract import Check, Objection, Refused
 
 _LARGEST = 100_000
@@ -55,7 +55,10 @@ def experiment_faults(check: Check) -> Iterator[Objection]:
 def pledge(check: Check) -> dict[str, Any]:
     """What the file promised; nothing where there is none."""
     kept = check.options.get("experiment")
-    return {} if kept is None else dict(kept["said"])
+    if kept is None:
+        return {}
+    how = {"confidence": 1 - alpha_of(check), "method": method_of(check), "compare": check.options.get("compare")}
+    return {"file": kept["file"], **kept["said"], **how}
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -176,7 +177,7 @@ def metric_of(check: Check) -> Metric:
 
 def alpha_of(check: Check) -> float:
     """Rounded, so that 0.95 leaves 0.05 and no more."""
-    return round(1 - float(check.options.get("confidence", CONFIDENCE)), 12)
+    return round(1 - float(check.options.get("confidence", CONFIDENCE)), 15)
 
 
 def repeats_of(check: Check) -> int:
@@ -185,6 +186,12 @@ def repeats_of(check: Check) -> int:
 
 def is_clustered(check: Check) -> bool:
     return any(case.cluster for case in check.cases)
+
+
+def is_uneven(check: Check) -> bool:
+    """Whether clusters are of several sizes: then the mean of their means is not that of the cases."""
+    sizes = Counter(case.cluster or f"\0{case.id}" for case in check.cases)
+    return len(set(sizes.values())) > 1
 
 
 def is_paired(check: Check) -> bool:
@@ -213,4 +220,4 @@ def method_of(check: Check) -> str:
         return forced
     if is_paired(check):
         return "mcnemar" if claim_of(check).word == "different" else "exact"
-    return "t" if within_of(check) is None else "bounded"
+    return "t" if within_of(check) is None or is_uneven(check) else "bounded"

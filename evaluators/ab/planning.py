@@ -12,11 +12,13 @@ from evaluators.ab.experiment import experiment_faults
 from evaluators.ab.language import (
     CANDIDATE,
     Arm,
+    Claim,
     alpha_of,
     arms_of,
     claim_of,
     is_clustered,
     is_paired,
+    is_uneven,
     method_of,
     metric_of,
     reach_of,
@@ -27,7 +29,7 @@ from evaluators.ab.language import (
 from evaluators.comparison import comparison_faults
 from harness.codec import FIELD, posed
 from harness.contract import Check, NotPlain, Objection
-from harness.statistics import means, paired, ranks, sequences
+from harness.statistics import means, paired, ranks
 
 _MARGINS = ("noninferior", "equivalent")
 _ZERO = ("superior", "different")
@@ -198,11 +200,15 @@ def _unfit(check: Check, method: str) -> str:
         return f"of what is only right or wrong {which}"
     if method == "wilcoxon" and is_clustered(check):
         return "cases in clusters tell less than as many independent ones"
-    if method == "bounded" and metric == "latency":
+    return _unbounded(check) if method == "bounded" else ""
+
+
+def _unbounded(check: Check) -> str:
+    if is_uneven(check):
+        return "the clusters are of several sizes, and it bounds the mean of their means, not of the cases"
+    if metric_of(check).word == "latency":
         return "times have no upper end"
-    if method == "bounded" and within_of(check) is None:
-        return "the ends of the score's scale are not known, which `within:` would tell"
-    return ""
+    return "" if within_of(check) else "the ends of the score's scale are not known, which `within:` would tell"
 
 
 def _peek_faults(check: Check) -> Iterator[Objection]:
@@ -263,7 +269,7 @@ def _least(check: Check) -> tuple[int, str]:
     alpha = alpha_of(check) / len(arms_of(check.options)[1])
     same, reach = ", even if nothing differs", reach_of(check) or 1.0
     if check.options.get("peek"):
-        return (1, "") if within_of(check) else (sequences.TELLING, "")
+        return _least_of_looks(check, claim, alpha), same if claim.word in _MARGINS else ""
     if method == "t":
         return means.TELLING, ", unless the ends of the score's scale are known"
     if method == "tango" and claim.word in _MARGINS:
@@ -276,6 +282,15 @@ def _least(check: Check) -> tuple[int, str]:
     if method in ("sign_flip", "wilcoxon"):
         return ranks.needed_pairs(alpha, "greater" if one_sided else "two-sided"), ""
     return least_discordant(check, alpha), ""
+
+
+def _least_of_looks(check: Check, claim: Claim, alpha: float) -> int:
+    """A floor: no bet on what comes next wins more than the odds give, however well it goes."""
+    if within_of(check) is None:
+        return 30
+    if claim.word in _MARGINS:
+        return least_alike(claim.margin / (reach_of(check) or 1.0), alpha)
+    return ceil(log(alpha if claim.word == "superior" else alpha / 2) / log(0.5) - 1e-9) + 1
 
 
 def least_alike(share: float, alpha: float) -> int:

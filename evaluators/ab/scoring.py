@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from evaluators.ab.language import (
+    CANDIDATE,
     Arm,
     Metric,
     arms_of,
@@ -37,10 +38,14 @@ def regrade(check: Check, case: Case, outcome: Outcome) -> Outcome:
     record = record_of(check, outcome)
     for side, said in record.items():
         if metric.word == "latency":
+            if "answer" not in said or not outcome.spent.get(_spent_as(side), 0) > 0:
+                raise ValueError(f"`{side}` has no time that it took")
             continue
         scores = said.get("scores", [said.get("score")])
         if not isinstance(scores, list) or len(scores) != repeats or not all(map(_is_number, scores)):
             raise ValueError(f"`{side}` has not the scores that were planned")
+        if not all(_is_possible(check, metric, score) for score in scores):
+            raise ValueError(f"`{side}` has a score that can't be")
         if said.get("score") != _mean(scores):
             raise ValueError(f"the score of `{side}` is not the mean of its scores")
         try:
@@ -52,6 +57,19 @@ def regrade(check: Check, case: Case, outcome: Outcome) -> Outcome:
         if again != scores[0]:
             raise ValueError(f"the score of `{side}` is not its answer's")
     return grade(check, case, record, comparison)
+
+
+def _is_possible(check: Check, metric: Metric, score: float) -> bool:
+    if metric.word == "correct":
+        return score in (0, 1)
+    if metric.word == "likelihood" and score > 0:
+        return False
+    within = within_of(check)
+    return within is None or within[0] <= score <= within[1]
+
+
+def _spent_as(side: str) -> str:
+    return "model" if side == CANDIDATE else side
 
 
 def grade(check: Check, case: Case, record: dict[str, Any], comparison: Comparison | None) -> Outcome:

@@ -71,7 +71,8 @@ def judge(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
     failed = [each for each in arms if each.fails]
     worst = _worst(failed or arms)
     word: Ruling = "fail" if failed else "pass" if shown else "inconclusive"
-    if told.lacking and word != "fail":
+    over = bool(check.options.get("peek")) and word != "inconclusive"  # what lacks then was not needed any more
+    if told.lacking and word != "fail" and not over:
         word = "error" if told.errors else "inconclusive"
     adjusted = holm([each.ruled.estimate.p for each in arms])
     needed = [each.needed for each in arms if each.ruled.decision == "inconclusive"]
@@ -97,8 +98,7 @@ def decided(check: Check, outcomes: Sequence[Outcome]) -> bool:
     if not told.rows:
         return False
     arms = _peeked(check, told)
-    passed = all(each.ruled.decision == "pass" for each in arms)
-    return any(each.fails for each in arms) or (passed and not told.errors)
+    return any(each.fails for each in arms) or all(each.ruled.decision == "pass" for each in arms)
 
 
 def tallied(check: Check, outcomes: Sequence[Outcome]) -> Tallied:

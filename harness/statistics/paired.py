@@ -68,11 +68,19 @@ def noninferior_share(gained: int, lost: int, n: int, margin: float, alpha: floa
 def superior_share(gained: int, lost: int, n: int, alpha: float = 0.05, by: float = 0.0) -> tuple[Decision, Estimate]:
     """Pass where the second is shown to be better by more than `by`, fail where it is shown to be less than that.
 
-    By the same bounds as `noninferior_share`: p, bound and decision are of one test. At `by` 0 that has the power of
+    By the same bounds as `noninferior_share`: p, bound and decision are of one test. At `by` 0 as many pairs have to
+    differ as the exact conditional test takes, since three or four prove little; and it has the power of
     McNemar's mid-p while at most one in five pairs differs. Where most do it has less, but there the mid-p errs more
     often than it says.
     """
-    return _against(gained, lost, n, _margin(by), alpha)
+    decision, found = _against(gained, lost, n, _margin(by), alpha)
+    least = least_discordant(alpha, exact=True, alternative="greater")
+    if by or decision != "pass" or gained + lost >= least:
+        return decision, found
+    assert found.interval is not None
+    said = f"{gained + lost} of the pairs differ, and {least} have to before any result shows a difference"
+    low, p = min(found.interval[0], 0.0), max(found.p or 0.0, 0.5 ** (gained + lost))
+    return "inconclusive", found._replace(interval=(low, found.interval[1]), p=p, reason=said)
 
 
 @lru_cache(1000)

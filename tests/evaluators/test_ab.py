@@ -480,7 +480,7 @@ def test_models_are_cast_by_role() -> None:
 
 
 def test_what_a_check_can_show_is_known_before_it_runs() -> None:
-    told = characteristics(check(40, claim="superior"))
+    told = characteristics(check(80, claim="superior"))
     assert told is not None
     assert told.rows[0].value == 0
     assert told.rows[0].passes <= 0.05
@@ -490,4 +490,49 @@ def test_what_a_check_can_show_is_known_before_it_runs() -> None:
 
 def test_what_was_promised_is_what_the_experiment_says() -> None:
     assert pledge(check()) == {}
-    assert pledge(check(experiment={"file": "x", "said": {"planned_n": 3}})) == {"planned_n": 3}
+    assert pledge(check(experiment={"file": "x", "said": {"planned_n": 3}})) == {
+        "file": "x",
+        "planned_n": 3,
+        "confidence": 0.95,
+        "method": "exact",
+        "compare": None,
+    }
+
+
+# ------------------------------------------------------------------------------- what an adversary came up with
+
+
+def test_one_large_cluster_that_loses_outweighs_many_small_ones_that_gain() -> None:
+    """300 cases of one cluster are lost, 30 of their own are gained: nothing is better on the mean of the cases."""
+    cases = [Case(id=f"l{i}", input=i, expect=1, cluster="one") for i in range(300)]
+    cases += [Case(id=f"g{i}", input=i, expect=1, cluster=f"g{i}") for i in range(30)]
+    asked = msgspec.structs.replace(check(1, claim="superior"), cases=tuple(cases))
+    found = [outcome(case.id, case.id.startswith("l"), case.id.startswith("g")) for case in cases]
+    assert judge(asked, found).verdict != "pass"
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(15, 10, 67), (30, 20, 134)])
+def test_the_cases_that_would_decide_an_equivalence_do_decide_it(gained: int, lost: int, n: int) -> None:
+    claim = {"equivalent": {"margin": 0.05}}
+    verdict = ruled(n, gained, lost, claim=claim)
+    assert verdict.verdict == "inconclusive"
+    assert verdict.needed_n is not None
+    times = verdict.needed_n / n * 1.05
+    many = round(n * times)
+    assert ruled(many, round(gained * times), round(lost * times), claim=claim).verdict == "fail"
+
+
+@pytest.mark.parametrize("n", [20, 40])
+def test_what_a_superior_claim_is_said_to_show_is_what_it_shows(n: int) -> None:
+    from math import comb
+
+    asked = check(n, claim="superior")
+    told = characteristics(asked)
+    assert told is not None
+    gain, loss = 0.1, 0.0
+    passes = sum(
+        comb(n, up) * gain**up * (1 - gain - loss) ** (n - up) * (ruled(n, up, 0, claim="superior").verdict == "pass")
+        for up in range(n + 1)
+    )
+    row = next(row for row in told.rows if row.value == pytest.approx(0.1))
+    assert row.passes == pytest.approx(passes, abs=1e-6)

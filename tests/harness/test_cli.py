@@ -241,5 +241,5 @@ def test_what_a_gate_can_show_is_told_before_it_runs(project: Project) -> None:
     assert ran.status == 0
     bar = next(line for line in ran.out.splitlines() if line.endswith("<- the bar"))
     assert bar.split()[:4] == ["0.95", "0.0371", "0.0282", "0.9347"]
-    assert "decided by its cases alone" in ran.out
+    assert "no table: it is decided by its cases alone" in ran.out
     assert "<- the bar" not in project.hallmark("plan").out
