@@ -531,7 +531,8 @@ class Evaluator(Protocol):
     tell, "" being the check's own; `recall(key, name, data)` reads an option whose schema has the format `record`:
     the bytes of a file, or of a run's outcomes, None where there are none; `BATCH` is how many cases it measures in
     one go, where that is not how many its model is asked; `characteristics(check)` tells what it can show on so
-    many cases; `pledge(check)` what was promised of it before anyone looked.
+    many cases; `least_p(check)` the smallest p that it can ever have; `pledge(check)` what was promised of it
+    before anyone looked.
 
     Later: `regrade(check, case, outcome)` grades a recorded answer again, for `hallmark verify`; `gated(check)` is
     True where a missed case leaves the say to the verdict; `decided(check, outcomes)` is True once a check that may

@@ -24,7 +24,7 @@ from harness.contract import Case, Characteristics, Check, Measuring, Objection,
 
 __all__ = [
     "PANEL", "QUIET", "SCHEMA", "asks", "cast", "characteristics", "decided", "expand", "faults", "gated", "judge",
-    "measure", "pledge", "recall", "regrade",
+    "least_p", "measure", "pledge", "recall", "regrade",
 ]  # fmt: skip
 
 PANEL = "panel.html"
@@ -50,6 +50,11 @@ def asks(check: Check) -> dict[str, Any]:
         "repeats": repeats_of(check),
         "metric": metric_of(check),
     }
+
+
+def least_p(check: Check) -> float:
+    """A check that stops as soon as it is sure has no more to show."""
+    return alpha_of(check) * (1 - 1e-9) if check.options.get("peek") else 0.0
 
 
 def gated(check: Check) -> bool:

@@ -100,13 +100,22 @@ class _Planner:
         return f"{self.document.name}::{model}"
 
     def error_budget(self, about: Map) -> None:
+        certificate = about.get("certificate", {})
         for key, does in (("across", "is kept"), ("looks", "is spent")):
-            certificate = about.get("certificate", {})
             if key in certificate and "error_rate" not in certificate and certificate[key] != "count":
                 at = find(about, ("certificate", key), self.document.top)
                 self.fault(
                     at, "no-effect", f"no error rate is given that {does} so", "write `error_rate: 0.05` beside it"
                 )
+        rate, share = certificate.get("error_rate"), 0.5 if certificate.get("looks") == "spend" else 1.0
+        for check in self.checks.values() if isinstance(rate, float) else ():
+            least = rooms.optional(rooms.evaluator(check.kind), "least_p", check, default=0.0)
+            if least > rate * share:
+                what = (
+                    f"`{check.name}` stops at a p of {least:.4g}, and its part of the error rate is {rate * share:.4g}"
+                )
+                at = find(about, ("certificate", "error_rate"), self.document.top)
+                self.fault(at, "never", what, f"give it a `confidence` above {1 - rate * share:.4g}")
 
     # ---------------------------------------------------------------------------------------- checks
 

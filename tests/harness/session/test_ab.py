@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.conftest import Project, Ran
 
 MODELS = '''
@@ -255,3 +257,40 @@ def test_what_makes_no_sense_is_refused_at_its_own_line(project: Project) -> Non
         for at, (_, why) in enumerate(some):
             mine = [line for line in told if line.startswith(f"specs/a.yaml:{first + at}:")]
             assert any(why in line for line in mine), (at, why, mine)
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_errors_behind_the_case_at_which_it_was_decided_change_no_verdict(project: Project, workers: str) -> None:
+    project.put("pytest.ini", "[pytest]\nhallmark_allow_python = true\n")
+    project.put(
+        "late.py",
+        "def good(x):\n    if x > 30 and x % 16 == 0:\n        raise ValueError('late')\n    return 1\n\ndef bad(x):\n    return 0\n",
+    )
+    project.put("specs/c.jsonl", "".join(f'{{"id": "c{i}", "input": {i}, "expect": 1}}\n' for i in range(200)))
+    project.spec(
+        "  - {name: c, kind: ab, baseline: a, candidate: b, cases: c.jsonl, peek: true, claim: superior}\n",
+        models='{a: {python: "late:bad"}, b: {python: "late:good"}}',
+    )
+    ran = project.hallmark("run", workers)
+    (check,) = ran.certificate.checks
+    assert check.verdict == "pass", check.reason
+    assert check.n < 30
+    assert project.hallmark("verify").status == ran.status
+
+
+def test_a_case_is_not_spared_where_nothing_was_decided(project: Project) -> None:
+    project.cases("specs/c.jsonl", 40)
+    project.spec(
+        "  - {name: c, kind: ab, baseline: m, candidate: m, cases: c.jsonl, claim: {equivalent: {margin: 0.2}}}\n"
+    )
+    ran = project.hallmark("run", "-n0")
+    assert ran.status == 0
+    path = ran.run / "outcomes.jsonl"
+    lines = path.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if '"case":"c3"' in line)
+    lines[at] = '{"is":"outcome","case":"c3","outcome":"skipped","check":"specs/a.yaml::ab::c","reason":"decided"}'
+    path.write_text("\n".join(lines) + "\n")
+    project.hallmark("report")
+    told = project.hallmark("verify")
+    assert told.status == 1
+    assert "nothing was decided without it" in told.err

@@ -107,3 +107,15 @@ def test_what_was_promised_before_the_first_look_and_changed_since_is_told(proje
     dropped = project.hallmark("run", "-n0").certificate
     assert [note for note in dropped.notes if "`hypothesis` was" in note and "is nothing" in note]
     assert project.hallmark("verify").status == 0
+
+
+def test_a_check_that_stops_early_must_be_able_to_stay_within_its_part_of_the_error_rate(project: Project) -> None:
+    project.cases("specs/c.jsonl", 60)
+    check = "  - {{name: c, kind: ab, baseline: m, candidate: m, cases: c.jsonl, peek: true, claim: different{more}}}\n"
+    project.spec(check.format(more=""), more="certificate: {error_rate: 0.05, looks: spend}\n")
+    refused = project.hallmark("validate")
+    assert refused.status == 4
+    assert "`c` stops at a p of 0.05, and its part of the error rate is 0.025" in refused.err
+    assert "give it a `confidence` above 0.975" in refused.err
+    project.spec(check.format(more=", confidence: 0.98"), more="certificate: {error_rate: 0.05, looks: spend}\n")
+    assert project.hallmark("validate").status == 0
