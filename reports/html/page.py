@@ -110,12 +110,12 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
     pairs = list(zip(pages.plan.checks, pages.certificate.checks, strict=True))
     pairs.sort(key=lambda pair: (not pair[1].outcomes.total(), order.index(pair[1].verdict)))
     order_of = {check.id: at for at, check in enumerate(pages.plan.checks)}
-    where = {setting.model: _where(setting.facts) for setting in pages.settings}
+    where = {setting.id: _where(setting.facts) for setting in pages.settings}
     for number, (check, result) in enumerate(pairs, 1):
         yield {
             "order": order_of[check.id],
             "versus": _versus(check, result),
-            "where": where.get(check.model, ""),
+            "where": next((where[each.by] for each in pages.outcomes(check.id).values() if each.by in where), ""),
             **_check(pages, check, result, panels[check.kind], f"check-{number}"),
         }
 

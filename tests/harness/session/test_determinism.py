@@ -401,3 +401,26 @@ def test_an_edited_run_is_not_committed(project: Project) -> None:
     assert told.status == 1
     assert "is not to be believed" in told.err
     assert not (project.folder / "golden/h.json").exists()
+
+
+@pytest.mark.mlx
+def test_a_process_with_another_blas_is_not_what_other_checks_are_said_to_be_measured_with(project: Project) -> None:
+    from harness import numerics
+    from tests.harness.session.test_models import blank, digits
+
+    if not numerics.lanes():
+        pytest.skip("no fast BLAS here")
+    blank(project.folder / "w.safetensors")
+    digits(project, 4)
+    common = "model: half, cases: ../golden/c.jsonl"
+    project.spec(
+        f"  - {{name: small, kind: compression, {common}, baseline: m, compare: {{label: exact}}, claim: {{bytes: 0.6}}}}\n"
+        f"  - {{name: d, kind: determinism, {common}, runs: 2, vary: [blas]}}\n",
+        models="{m: {safetensors: ../w.safetensors, architecture: lenet5}, half: {from: m, cast: float16}}",
+    )
+    ran = project.hallmark("run", "-n0")
+    assert ran.status == 0, ran.out
+    page = (ran.run / "report.html").read_text("utf-8")
+    told = page.partition("Times are information, measured with ")[2].partition("KL")[0]
+    assert "strict numerics" in told
+    assert "fast numerics" not in told
