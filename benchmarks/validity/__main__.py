@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # what is measured is what lies beside this
 
-from benchmarks.validity import counts, scores
+from benchmarks.validity import counts, scores, times
 from benchmarks.validity.row import Effort, Row, faults, markdown
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
@@ -29,7 +29,9 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "clusters": scores.clusters,
     "zeros": scores.zeros,
     "budget": scores.budget,
-    "later": scores.later,
+    "ratios": times.ratios,
+    "budgets": times.budgets,
+    "contaminated": times.contaminated,
 }
 
 

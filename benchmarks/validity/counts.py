@@ -65,20 +65,20 @@ def gates(effort: Effort) -> Iterator[Row]:
 def refusals(effort: Effort) -> Iterator[Row]:
     """What no outcome could decide, or what would be decided wrongly, is said before anything runs."""
     passes = shown(of_shares(50, 0.93, lambda k: naive.meets(k, 50, 0.95)))
-    yield _refused("gate at .95, n=50", f"k/n passes {passes} at .93", _golden(0.95), 50)
+    yield refused("gate at .95, n=50", f"k/n passes {passes} at .93", _golden(0.95), 50)
     collapses = shown(of_tables(20, 0.0, 0.02, lambda g, b: naive.t_noninferior(g, b, 20, 0.02)))
     claim = f"{AB}, claim: {{noninferior: {{margin: 0.02}}}}"
-    yield _refused("not worse by .02, n=20, 2 % lost", f"t interval passes {collapses}", claim, 20)
-    yield _refused("the same by a t interval, n=500", "", f"{claim}, method: t", 500)
+    yield refused("not worse by .02, n=20, 2 % lost", f"t interval passes {collapses}", claim, 20)
+    yield refused("the same by a t interval, n=500", "", f"{claim}, method: t", 500)
     clustered = [{"id": f"c{at}", "input": at, "expect": 1, "cluster": f"k{at // 20}"} for at in range(1000)]
-    yield _refused("gate on 50 prompts asked 20 times, pooled", "", _golden(0.95), clustered)
+    yield refused("gate on 50 prompts asked 20 times, pooled", "", _golden(0.95), clustered)
 
 
 def _golden(rate: float) -> str:
     return f"kind: golden, model: new, gate: {{pass_rate: {rate}, population: sample}}"
 
 
-def _refused(check: str, peers: str, spec: str, cases: int | list[dict[str, object]]) -> Row:
+def refused(check: str, peers: str, spec: str, cases: int | list[dict[str, object]]) -> Row:
     try:
         planned([f"name: gate, {spec}"], cases)
     except SpecFaults as stop:

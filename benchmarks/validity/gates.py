@@ -86,6 +86,19 @@ class Gate:
         bench: Any = _Repeating(self.check.cases, answers)
         return _judged(self.check, {case.id: rooms.evaluator(self.check.kind).measure(self.check, case, bench)})
 
+    def rule_times(self, ms: Any, baseline_ms: Any = None, *, disturbed: str = "") -> CheckResult:
+        """The verdict of a performance check on one case, were these its times by process, and its baseline's."""
+        answer, kinds = {"ms": ms.tolist()}, ["model"]
+        if baseline_ms is not None:
+            answer["baseline_ms"] = baseline_ms.tolist()
+            kinds.append("baseline")
+        found = {case.id: Outcome(case=case.id, outcome="met", answer=answer) for case in self.check.cases if case.asks}
+        processes = [{"of": of, "opening_ms": 1.0, "disturbed": disturbed} for _ in ms for of in kinds]
+        for case in self.check.cases:
+            if not case.asks:
+                found[case.id] = Outcome(case=case.id, outcome="met", answer={"processes": processes})
+        return _judged(self.check, found)
+
     def _outcome(self, at: int, case: Case, said: Said) -> Outcome:
         """Graded once: the same answer to the same case is graded the same."""
         if self._forget:

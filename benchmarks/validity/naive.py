@@ -88,6 +88,16 @@ def t_rejects(values: Any) -> Any:
     return np.abs(values.mean(axis=-1)) > stdtrit(n - 1, 0.975) * error
 
 
+def t_differs(first: Any, second: Any) -> Any:
+    """Student's t of each row of two samples: whether their means differ."""
+    import numpy as np
+    from scipy.special import stdtrit
+
+    n = first.shape[-1]
+    error = np.sqrt((first.var(axis=-1, ddof=1) + second.var(axis=-1, ddof=1)) / n)
+    return np.abs(second.mean(axis=-1) - first.mean(axis=-1)) > stdtrit(2 * n - 2, 0.975) * error
+
+
 def t_rejects_ever(values: Any) -> Any:
     """A t test of each row after every value from the second: whether any of them says that the mean is not 0."""
     import numpy as np

@@ -188,17 +188,3 @@ def _any(results: tuple[CheckResult, ...]) -> CheckResult:
     """One that passed, if any did; what is no verdict before all."""
     order = ("error", "unsupported", "pass", "fail", "inconclusive")
     return min(results, key=lambda each: order.index(each.verdict))
-
-
-# ------------------------------------------------------------------------------------------- later
-
-
-def later(effort: Effort) -> Iterator[Row]:
-    """Of kinds that are still to come: what peers do."""
-    chance = np.random.RandomState(14)
-    for n, slower, check, target in (
-        (100, 1.0, "p95 ratio > 1.10, lognormal .3, identical, n=100", "≤ .05"),
-        (300, 1.2, "p95 +20 %, n=300", "power ≥ .95"),
-    ):
-        old, new = np.quantile(np.exp(0.3 * chance.standard_normal((2, PEERS // 4, n))), 0.95, axis=-1)
-        yield Row(check, f"ratio alone {shown((new * slower / old > 1.1).mean())}", target, said="later")

@@ -30,7 +30,7 @@ def quantile(values: Iterable[float], q: float, confidence: float = 0.95, side: 
     array = np.sort(numbers(values))
     n = len(array)
     method = "order statistics" if side == "two-sided" else f"order statistics, {side} bound"
-    estimate = _between(array.tolist(), q)
+    estimate = between(array.tolist(), q)
     tail = (1 - confidence) / 2 if side == "two-sided" else 1 - confidence
     low, high = _below(n, q, tail), _above(n, q, tail)
     if (side != "upper" and low is None) or (side != "lower" and high is None):
@@ -66,7 +66,7 @@ def quantile_at_most(values: Iterable[float], q: float, most: float, alpha: floa
     found = (upper if decision != "fail" else lower)._replace(p=p, method="order statistics")
     if upper.interval is not None and lower.interval is not None:
         low, high = lower.interval[0], upper.interval[1]
-        found = found._replace(estimate=min(max(_between(np.sort(array).tolist(), q), low), high), interval=(low, high))
+        found = found._replace(estimate=min(max(between(np.sort(array).tolist(), q), low), high), interval=(low, high))
     return decision, found
 
 
@@ -84,12 +84,17 @@ def least_n(q: float, confidence: float = 0.95, side: Side = "two-sided") -> int
     return n if n <= MOST else None
 
 
-def _between(ordered: Sequence[float], q: float) -> float:
+def between(ordered: Sequence[float], q: float) -> float:
     """The quantile of the values themselves, on the line between the two nearest (Hyndman and Fan's seventh)."""
     at = (len(ordered) - 1) * q
     below = min(int(at), len(ordered) - 1)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] * (1 - (at - below)) + ordered[above] * (at - below)
+
+
+def places(n: int, q: float, tail: float) -> tuple[int | None, int | None]:
+    """The places, from 0 and in order, of the values that bound the quantile; each misses with a chance of `tail`."""
+    return _below(n, q, tail), _above(n, q, tail)
 
 
 def _reached(n: int, q: float, tail: float, side: Side) -> bool:

@@ -236,6 +236,54 @@ def ratio(
     return Estimate(_exponential(log), interval, None, method, n, effective)
 
 
+def ratio_of_rounds(
+    a_groups: Sequence[Sequence[float]],
+    b_groups: Sequence[Sequence[float]],
+    statistic: Statistic = "mean",
+    confidence: float = 0.95,
+    most: float | None = None,
+) -> Estimate:
+    """The second's statistic over the first's, for what ran in rounds, one process a side in each.
+
+    The logarithms of the rounds' ratios are averaged and bounded by Student's t, which is as wide as few rounds need.
+    What a round did to both sides is in no ratio: where the machine drifts by a tenth from round to round, `ratio`, for
+    which the sides are independent, is 1.3 to 1.7 times as wide. With `most`, p is one-sided, that of a ratio of so
+    much or more. A round that lacks a side says nothing.
+
+    Simulated with lognormal times (.3) and processes that differ by .02 to .05, with drift or without, by the mean, p50
+    and p95, against `regressed` at 1.10: sides that are alike fail 0 to 5 % of the time, in 5 to 20 rounds of 20 or 40
+    values. What is 20 % slower fails at least 98 % of the time in 10 rounds of 40, by any of the three; in 5 rounds of
+    40 at least 95 % by the mean, 91 % by p50, and 74 % by p95.
+    """
+    import numpy as np
+    from scipy.special import stdtr, stdtrit
+
+    level(confidence)
+    if most is not None and not 0 < most < math.inf:
+        raise ValueError(f"a ratio of {most} is no bar")
+    if len(a_groups) != len(b_groups):
+        raise ValueError(f"{len(a_groups)} processes of the first and {len(b_groups)} of the second are no rounds")
+    rounds = [(a, b) for a, b in zip(a_groups, b_groups, strict=True) if len(a) and len(b)]
+    sides = [
+        _told_of_each([one[at] for one in rounds], statistic, which) for at, which in enumerate(("first", "second"))
+    ]
+    method, count, n = "Student's t of log ratios by round", len(rounds), sum(len(a) + len(b) for a, b in rounds)
+    if min(side.least for side in sides) <= 0:
+        return Estimate(None, None, None, method, n, count, "a ratio needs values above 0")
+    first, second = (np.log(side.told) + side.power * math.log(2) for side in sides)
+    logs = second - first
+    log = math.fsum(logs) / count
+    if count < PROCESSES:
+        reason = f"{count} rounds don't show how they vary: {PROCESSES} are needed"
+        return Estimate(_exponential(log), None, None, method, n, count, reason)
+    if steady(logs, max(1.0, float(np.abs(first).max()))):
+        return Estimate(_exponential(log), None, None, method, n, count, "the runs don't vary")
+    error = float(logs.std(ddof=1)) / math.sqrt(count)
+    half = -float(stdtrit(count - 1, (1 - confidence) / 2)) * error
+    p = None if most is None else float(stdtr(count - 1, (log - math.log(most)) / error))
+    return Estimate(_exponential(log), (_exponential(log - half), _exponential(log + half)), p, method, n, count)
+
+
 def regressed(found: Estimate, most: float) -> Decision:
     """Pass where the ratio is shown to be below `most`; fail where it is not, but is shown to be above 1.
 
@@ -263,7 +311,17 @@ class _Side(NamedTuple):
     n: int
 
 
-def _side(groups: Sequence[Sequence[float]], statistic: Statistic, which: str) -> _Side:
+class _Told(NamedTuple):
+    """The statistic of each process, scaled, and what it was made of."""
+
+    told: Numbers
+    arrays: list[Numbers]
+    of: Callable[[Numbers], Numbers]
+    power: int
+    least: float
+
+
+def _told_of_each(groups: Sequence[Sequence[float]], statistic: Statistic, which: str) -> _Told:
     import numpy as np
 
     if not len(groups):
@@ -272,6 +330,11 @@ def _side(groups: Sequence[Sequence[float]], statistic: Statistic, which: str) -
     of = _of_rows(statistic, power)
     told = np.asarray([_one(of, array) for array in arrays])
     least = min(float(told.min()), *(float(array.min()) for array in arrays))
+    return _Told(told, arrays, of, power, least)
+
+
+def _side(groups: Sequence[Sequence[float]], statistic: Statistic, which: str) -> _Side:
+    told, arrays, of, power, least = _told_of_each(groups, statistic, which)
     n, centre = sum(map(len, arrays)), float(told.mean())
     if len(arrays) == 1:
         return _Side(arrays[0], statistic, of, power, centre, least, n)

@@ -22,6 +22,7 @@ from benchmarks.validity.row import Effort, Row, about, at_most, cells, faults, 
 from evaluators import ab, golden
 from harness.certify import judge
 from harness.contract import DECIDED, Check, CheckResult, Outcome, Verdict
+from harness.statistics.quantiles import quantile_at_most
 from tests.conftest import REPOSITORY
 
 SHORT = Effort(replications=100, quick=True)
@@ -46,6 +47,15 @@ def test_a_gate_that_goes_by_the_point_rule_is_noticed(monkeypatch: pytest.Monke
     monkeypatch.setattr("harness.statistics.proportion.decide", by_points)
     found = out_of_band("gates")
     assert any(fault.startswith("gate at .95, n=100, true rate 0.93: passes 0.29") for fault in found)
+
+
+def test_a_budget_of_times_that_takes_no_heed_of_processes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pooled(groups: Sequence[Sequence[float]], q: float, most: float, confidence: float, **rest: Any) -> Any:
+        return quantile_at_most([value for group in groups for value in group], q, most, (1 - confidence) / 2)
+
+    monkeypatch.setattr("harness.statistics.clustered.quantile_of_groups_at_most", pooled)
+    found = out_of_band("budgets")
+    assert any(fault.startswith("p99 at its budget, 5 processes × 80, which differ by 0.3: passes") for fault in found)
 
 
 def test_a_judge_that_says_nan_warns_or_crashes_counts_as_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,10 +92,10 @@ def test_a_spec_that_can_decide_nothing_and_is_planned_all_the_same_is_noticed(m
 def test_the_command_prints_the_table_and_leaves_with_1_where_a_rate_is_out_of_its_band(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--quick", "--only", "determinism", "later"]) == 0
+    assert main(["--quick", "--only", "determinism", "contaminated"]) == 0
     table = capsys.readouterr().out
     assert table.startswith("| check | as peers do it | target |")
-    assert "| later |" in table
+    assert "| others load the machine" in table
     monkeypatch.setattr("evaluators.determinism.verdict.holds", lambda cell, require: True)
     assert main(["--quick", "--only", "determinism"]) == 1
     assert "out of its band: 59 runs" in capsys.readouterr().err
