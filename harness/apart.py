@@ -18,19 +18,24 @@ from typing import Any
 import msgspec
 
 from harness import child
-from harness.board import GRACE, IDLE, OPENING, TOGETHER, Board, overtime, time_for
+from harness.board import GRACE, IDLE, LASTING, OPENING, TOGETHER, Board, overtime, time_for
 from harness.contract import Check, Outcome, Plan, Setting, lost
 
 TRIES = 2
 """How often a batch may kill its process before anyone is blamed for it who may be innocent."""
 
 
-_WHEN = {OPENING: "while the model was being opened", TOGETHER: "while it answered cases together"}
+_WHEN = {
+    OPENING: "while the model was being opened",
+    TOGETHER: "while it answered cases together",
+    LASTING: "while it was measured",
+}
 
 
 class Request(msgspec.Struct, frozen=True):
     root: str
     trusted: bool
+    hosts: tuple[str, ...]
     plan: str
     check: int
     batch: int
@@ -42,6 +47,7 @@ class Stands(msgspec.Struct, tag_field="is", tag="stands"):
     """The child's word of where it stands."""
 
     position: int
+    lasting: float = 0.0
 
 
 _Line = Stands | Outcome | Setting
@@ -111,16 +117,17 @@ def _one_process(request: Request, check: Check, measured: Measured) -> tuple[in
                 if not data:
                     break
                 *lines, pending = (pending + data).split(b"\n")
+                lasting = 0.0
                 for line in lines:
                     said = decoder.decode(line)
                     if isinstance(said, Stands):
-                        stood = said.position
+                        stood, lasting = said.position, said.lasting
                     elif isinstance(said, Setting):
                         measured.settings[said.id] = said
                     else:
                         measured.outcomes.append(said)
                         stood = IDLE
-                deadline = time.monotonic() + time_for(stood, check.timeout, check.batch)
+                deadline = time.monotonic() + lasting + time_for(stood, check.timeout, check.batch)
     finally:
         if not why:  # it has said its last: let it end by itself, so that its status is its own
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -149,9 +156,9 @@ class _Telling(Board):
         super().__init__()
         self.tell = tell
 
-    def show(self, check: int, position: int) -> None:
+    def show(self, check: int, position: int, lasting: float = 0.0) -> None:
         if position != IDLE:
-            self.tell(Stands(position))
+            self.tell(Stands(position, lasting))
 
 
 class _Settings(dict[str, Setting]):
@@ -187,6 +194,7 @@ def main() -> None:
 
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     plan = msgspec.json.decode(Path(request.plan).read_bytes(), type=Plan)
-    bench = Bench(plan, Shelf(Path(request.root), lambda text: None, trusted=request.trusted), _Telling(tell))
+    shelf = Shelf(Path(request.root), lambda text: None, trusted=request.trusted, hosts=request.hosts)
+    bench = Bench(plan, shelf, _Telling(tell), Path(request.plan).parent)
     bench.settings = _Settings(tell)
     bench.measure(request.check, request.batch, request.positions, _Sending(tell), alone=request.alone)

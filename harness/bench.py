@@ -6,14 +6,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from msgspec.structs import replace
+
 from harness import rooms
-from harness.board import IDLE, OPENING, Board, overtime
+from harness.board import IDLE, OPENING, WAITING, Board, overtime
 from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
 from harness.desk import SMALL, Desk, Said, TimedOut
 from harness.elsewhere import ANY
+from harness.lane import Occupied, taken
 from harness.opening import Opened, numerics_of, open_here
 from harness.shelf import explain
 
@@ -21,10 +25,12 @@ _T = TypeVar("_T")
 
 
 class Bench:
-    def __init__(self, plan: Plan, site: Site, board: Board | None = None) -> None:
+    def __init__(self, plan: Plan, site: Site, board: Board | None = None, folder: Path | None = None) -> None:
         self.numerics = numerics_of(plan.numerics)
         self.plan = plan
         self.site = site
+        self.folder = folder
+        """Of the run, for files that are kept beside its record."""
         self.board = board or Board()
         self.settings: dict[str, Setting] = {}
         self._opened: dict[str, Opened | str] = {}
@@ -42,11 +48,32 @@ class Bench:
         the same to the bit. `alone` asks it one case at a time: for finding the case that spoils the others.
         """
         check = self.plan.checks[index]
+        quiet = rooms.quiet(check)
+        try:
+            if quiet:
+                with self._lane(index, alone=False):
+                    self._open_all(check, index)
+            with self._lane(index, alone=quiet):
+                self._measure(Desk(self, index, check, batch, positions, alone=alone), into)
+        except Occupied as why:
+            into += [replace(_error(check.cases[p], str(why)), check=check.id) for p in positions]
+        self.board.show(-1, IDLE)
+
+    def _lane(self, index: int, *, alone: bool) -> AbstractContextManager[None]:
+        return taken(alone=alone, waits=lambda: self.board.show(index, WAITING))
+
+    def _open_all(self, check: Check, index: int) -> None:
+        """Before the machine is had alone: what is not built yet would keep all others waiting."""
+        for key in filter(None, [check.model, *check.others.values()]):
+            with suppress(Refused):
+                self.opened(key, index)
+
+    def _measure(self, desk: Desk, into: list[Outcome]) -> None:
+        check, index = desk.check, desk.index
         room = rooms.evaluator(check.kind)
-        desk = Desk(self, index, check, batch, positions, alone=alone)
         with _alarm() as limit, closing(desk):
             desk.limit = limit
-            for position in positions:
+            for position in desk.positions:
                 case = check.cases[position]
                 self.board.show(index, position)
                 desk.take_up(position)
@@ -60,7 +87,6 @@ class Bench:
                     outcome.spent = {role: round(seconds, 6) for role, seconds in desk.spent().items()}
                 outcome.by = desk.setting()
                 into.append(outcome)
-        self.board.show(-1, IDLE)
 
     def opened(self, key: str, index: int) -> Opened:
         """The model, opened on first use and kept; one that can't be opened is asked for once."""
@@ -86,8 +112,11 @@ class Bench:
         return opened.setting.id if isinstance(opened, Opened) else ""
 
     def often(self, check: Check) -> bool:
-        """Whether another check holds its models against the same ones, so that what those say is worth keeping."""
-        return sum(check.others == other.others for other in self.plan.checks) > 1
+        """Whether another check holds its models against the same ones, so that what those say is worth keeping.
+
+        Not where times tell: those of another check were taken beside other work.
+        """
+        return not rooms.quiet(check) and sum(check.others == other.others for other in self.plan.checks) > 1
 
     def filled(self, model: Model, questions: list[Question], batch: int) -> list[Question]:
         """With a fast BLAS a batch's size tells in its answers: a short one is filled up with its last question."""

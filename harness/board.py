@@ -13,14 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 _FORM = struct.Struct("<qqqd")
-IDLE, OPENING, TOGETHER = -1, -2, -3
-"""Positions that are no case: doing nothing, opening a model, answering a whole batch in one go."""
+IDLE, OPENING, TOGETHER, LASTING, WAITING = -1, -2, -3, -4, -5
+"""Positions that are no case: doing nothing, opening a model, answering a whole batch in one go, doing what was given
+a time of its own, waiting for others."""
 
 
 OPENING_TIME = 3600.0
 """Seconds that opening a model may take: building one, or waiting for another process to, is not answering."""
 STARTING_TIME = 60.0
 """Seconds that a process may take to start, before it takes up its first case."""
+PATIENCE = 6 * 3600.0
+"""Seconds that anybody waits for others: what is measured alone takes minutes, and others may be before it."""
+_MOST = 256
+"""Of a batch whose cases are measured in one go, so many may take all of their time."""
 GRACE = 2.0
 """Seconds a process gets, beyond its time, to notice by itself that the time is over."""
 
@@ -37,6 +42,11 @@ def time_for(position: int, timeout: float, batch: int) -> float:
     """How long a process may stand at a position before it is ended from outside."""
     if position == OPENING:
         return OPENING_TIME
+    if position == WAITING:
+        return 2 * PATIENCE
+    if position == LASTING:
+        return GRACE  # it stands there since its time is over
+    batch = min(batch, _MOST)
     if position == IDLE:
         return max(STARTING_TIME, timeout * batch) + GRACE
     return timeout * (batch if position == TOGETHER else 1) + GRACE
@@ -46,6 +56,8 @@ def overtime(position: int, timeout: float, batch: int) -> str:
     """What is said of a process that stood there for longer than that."""
     if position == OPENING:
         return f"opening its model took longer than {OPENING_TIME:g} s"
+    if position == LASTING:
+        return "it took longer than what it does may take"
     if position == TOGETHER:
         return f"its batch of {batch} took longer than {timeout * batch:g} s"
     return f"it took longer than its {timeout:g} s"
@@ -73,8 +85,9 @@ class Board:
             file.flush()
             self._memory = mmap.mmap(file.fileno(), _FORM.size)
 
-    def show(self, check: int, position: int) -> None:
-        self._memory[:] = _FORM.pack(self._pid, check, position, time.monotonic())
+    def show(self, check: int, position: int, lasting: float = 0.0) -> None:
+        """Where it stands from now on; of what has a time of its own, how long that is."""
+        self._memory[:] = _FORM.pack(self._pid, check, position, time.monotonic() + lasting)
 
 
 def read_board(path: Path) -> Doing | None:

@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
 
 _VALUED = re.compile(
     r"-[nkmpcoWr]|--(?:numprocesses|dist|maxfail|tb|durations|deselect|ignore|ignore-glob|junitxml|junit-xml|rootdir"
-    r"|basetemp|color|hallmark-runs|numerics|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
+    r"|allow-host|basetemp|color|hallmark-runs|numerics|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
 )
 """Options of pytest after which a word is a value; after any other it is a path."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,11 @@ class Collecting:
         spec = self._nodes.get(str(file_path))
         return None if spec is None else SpecNode.from_parent(parent, path=file_path, nodeid=spec)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """What must have the machine for itself comes last: by then others wait for nothing."""
+        items.sort(key=lambda item: isinstance(item, UnitItem) and rooms.quiet(item.check))
+
     def _take_up_failed_gates(self) -> None:
         """`--lf` measures a gated check that failed as a whole: its cases are no failures of their own."""
         plugin: Any = self.config.pluginmanager.get_plugin("lfplugin")
@@ -59,7 +65,8 @@ class Measuring:
     @property
     def bench(self) -> Bench:
         if self._bench is None:
-            self._bench = Bench(self.desk.plan, shelf(self.config, speaker(self.config)), Board(self._board))
+            lent = shelf(self.config, speaker(self.config))
+            self._bench = Bench(self.desk.plan, lent, Board(self._board), self._boards.parent)
         return self._bench
 
     def measure(self, item: UnitItem, into: list[Outcome]) -> float:
@@ -75,7 +82,16 @@ class Measuring:
 
 def shelf(config: pytest.Config, say: Callable[[str], None] = lambda text: None) -> Shelf:
     trusted = config.option.allow_python or config.getini("hallmark_allow_python")
-    return Shelf(config.rootpath, say, trusted=bool(trusted))
+    hosts = [*(config.option.allow_host or ()), *config.getini("hallmark_allow_hosts")]
+    return Shelf(config.rootpath, say, trusted=bool(trusted), hosts=hosts, runs=runs_of(config))
+
+
+def runs_of(config: pytest.Config) -> Path:
+    """Where run folders go."""
+    named = config.option.hallmark_runs or config.getini("hallmark_runs")
+    if not named:
+        raise pytest.UsageError("hallmark_runs names no folder")
+    return Path(os.path.abspath(config.rootpath / named))
 
 
 def speaker(config: pytest.Config) -> Callable[[str], None]:

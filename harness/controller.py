@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +14,7 @@ from _pytest.junitxml import xml_key
 
 from harness import rooms
 from harness.board import read_board
-from harness.collecting import Collecting, Measuring, shelf
+from harness.collecting import Collecting, Measuring, runs_of, shelf
 from harness.conductor import CannotWrite, Conductor
 from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
@@ -48,13 +46,9 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
     dist = config.getoption("dist", "no")
     if config.pluginmanager.has_plugin("dsession") and dist not in _SAFE:
         raise pytest.UsageError(f"--dist {dist} loses tests or hangs when a worker dies; with specs, use {_SAFE_WORDS}")
-    named = config.option.hallmark_runs or config.getini("hallmark_runs")
-    if not named:
-        raise pytest.UsageError("hallmark_runs names no folder")
-    runs = config.rootpath / named
     try:
         rooms.load_all({check.kind for check in plan.checks}, plan.models.values())
-        conductor = Conductor(plan, config.rootpath, Path(os.path.abspath(runs)))
+        conductor = Conductor(plan, config.rootpath, runs_of(config))
     except (CannotWrite, rooms.NoSuchRoom) as error:
         raise pytest.UsageError(str(error)) from None
     gc.freeze()  # the plan lives as long as the session: collecting garbage need not walk it again and again
@@ -193,8 +187,8 @@ class Controller(Collecting):
         left = [p for p in unit.positions if check.cases[p].id not in known]
         started = time.time()
         plan = str(self.conductor.folder / "plan.json")
-        trusted = shelf(self.config).trusted
-        request = Request(str(self.config.rootpath), trusted, plan, unit.check, unit.batch, left)
+        lent = shelf(self.config)
+        request = Request(str(lent.root), lent.trusted, lent.hosts, plan, unit.check, unit.batch, left)
         measured = measure_apart(request, check, deaths)
         return Packet(unit.check, [*outcomes, *measured.outcomes], list(measured.settings.values()), started)
 

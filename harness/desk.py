@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET
 
-from harness.board import IDLE, OPENING, TOGETHER, overtime
+from harness.board import GRACE, IDLE, LASTING, OPENING, TOGETHER, overtime
 from harness.codec import digest_of, plain, posed, to_json
-from harness.contract import Case, Check, Look, Model, Question, Refused, Way
-from harness.elsewhere import ANY, Elsewhere, looks, seed
+from harness.contract import Case, Check, Declared, Look, Meter, Model, Question, Refused, Timed, Way
+from harness.elsewhere import ANY, Died, Elsewhere, looks, seed
 from harness.opening import Opened
-from harness.shelf import explain
+from harness.shelf import explain, folder_of, open_ad_hoc
+from harness.stopwatch import Task
+from harness.store import ATTACHED, attached_at, kept, write_whole
 
 if TYPE_CHECKING:
     from harness.bench import Bench
 
 SMALL = 64 << 20
 """Bytes of weighing that are kept for other checks, in all."""
+
+_SLOW = 64
+"""Lots of one go that may take all of their time."""
 
 _T = TypeVar("_T")
 
@@ -60,6 +67,52 @@ class Sitting:
         """How likely it finds what each case of the batch expects."""
 
 
+class _Broken:
+    """What was to be made once, and was not: it is not tried again for the next case."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Watched:
+    """A model in a fresh process, to be timed."""
+
+    def __init__(self, desk: Desk, role: str) -> None:
+        self._desk = desk
+        self._role = role
+        key = desk.key(role)
+        declared = desk.bench.plan.models[key]
+        opened = desk.bench.opened(key, desk.index)
+        meter = desk.meter()
+        with desk.lasting(60 + 10 * opened.seconds):
+            try:
+                self._process = Elsewhere(key, declared, desk.bench.site, desk.bench.plan.numerics, Way(process=1))
+            except TimedOut:
+                raise Refused(f"a process of its own can't open `{declared.name}` in time") from None
+            except Died as error:
+                raise Refused(str(error)) from None
+        desk.bench.settings.setdefault(self._process.setting.id, self._process.setting)
+        self.opening = self._process.opening
+        self.noise = meter.read()
+
+    def time(self, lots: Sequence[Sequence[Case]], *, least: float = 0.0, stream: bool = False) -> Timed:
+        asked = [[self._desk.question(case, self._role) for case in lot] for lot in lots]
+        limit = self._desk.check.timeout
+        task = Task(asked, least, stream, limit)
+        # It ends by itself what runs too long, but in native code; how many lots are slow can't be known.
+        patience = limit * max(map(len, lots), default=1) * min(len(lots), _SLOW)
+        with self._desk.lasting(patience + least + GRACE):
+            try:
+                return self._process.time(task)
+            except (TimedOut, Died) as error:
+                self.close()
+                late = "it took longer than the time of all its cases"
+                return Timed(seconds=(), error=late if isinstance(error, TimedOut) else str(error))
+
+    def close(self) -> None:
+        self._process.close()
+
+
 class Desk:
     """The bench, laid out for one batch."""
 
@@ -84,6 +137,8 @@ class Desk:
         self._other: tuple[Any, Elsewhere | Model] | None = None
         """The last other way in which it was asked: what is opened for one is not kept beside the next."""
         self._made: list[Any] = []
+        self._lasts: list[float] = []
+        """When what was given a time of its own has to be done, the innermost last."""
 
     def close(self) -> None:
         if self._other is not None and isinstance(self._other[1], Elsewhere):
@@ -103,14 +158,18 @@ class Desk:
         """The current case's seconds by role: its own, and its share of what was spent for the batch."""
         return {role or "model": each.spent + each.share for role, each in self._sittings.items()}
 
+    def key(self, role: str) -> str:
+        """Of a model of the check in the plan."""
+        return self.check.others[role] if role else self.check.model
+
     def _sit(self, role: str) -> Sitting:
         """The model of that role; the time that opening it takes is no case's."""
         known = self._sittings.get(role)
         if known is None:
             begin = time.perf_counter()
             self.limit(0)
-            key = self.check.others[role] if role else self.check.model
-            known = self._sittings[role] = Sitting(self.bench.opened(key, self.index), beside=bool(role))
+            opened = self.bench.opened(self.key(role), self.index)
+            known = self._sittings[role] = Sitting(opened, beside=bool(role))
             self.bench.board.show(self.index, self.position)
             self.limit(self.check.timeout)
             self.shared += time.perf_counter() - begin
@@ -130,7 +189,7 @@ class Desk:
         """What the model says to one case, asked once however often it is wanted."""
         if (turn, case.id) not in sitting.alone:
             begin = time.perf_counter()
-            question = self._question(case, role, turn)
+            question = self.question(case, role, turn)
             seed(question.id)
             sitting.alone[turn, case.id] = _only(sitting.model.answer([question]))
             sitting.spent += time.perf_counter() - begin
@@ -138,7 +197,7 @@ class Desk:
 
     def _said(self, sitting: Sitting, role: str, turn: int) -> Said | None:
         """The answers to the whole batch; None where that raises or takes too long, and each case is asked alone."""
-        asked = [self._question(case, role, turn) for case in self.asked]
+        asked = [self.question(case, role, turn) for case in self.asked]
         questions = self.bench.filled(sitting.model, asked, self.check.batch)
 
         def ask() -> Sequence[Any] | None:
@@ -146,19 +205,20 @@ class Desk:
             answers = list(sitting.model.answer(questions))
             return answers if len(answers) == len(questions) else None
 
-        key = (sitting.setting.id, digest_of(questions)) if sitting.beside else None
+        often = sitting.beside and self.bench.often(self.check)
+        key = (sitting.setting.id, digest_of(questions)) if often else None
         said = self.bench.said.get(key)
         if said is None:
             answers, spent = self._for_all(ask)
             if answers is None:
                 return None
             said = Said(dict(zip((case.id for case in self.asked), answers, strict=False)), spent)
-            if key is not None and self.bench.often(self.check):
+            if key is not None:
                 self.bench.said[key] = said
         sitting.share += said.seconds / len(self.asked)
         return said
 
-    def _question(self, case: Case, role: str = "", turn: int = 0) -> Question:
+    def question(self, case: Case, role: str = "", turn: int = 0) -> Question:
         """A copy of its input, so that a model that changes what it is asked changes it for nobody else."""
         prompt = self.check.prompts.get(role)
         input = posed(prompt, case.input) if prompt else case.input
@@ -172,12 +232,12 @@ class Desk:
         if sitting.likely is None:
             sitting.likely = {}
             told = [each for each in self.asked if each.expect is not UNSET]
-            questions = [self._question(each, role) for each in told]
+            questions = [self.question(each, role) for each in told]
             done, _ = self._for_all(lambda: list(ask(questions, [plain(each.expect) for each in told])))
             if done is not None and len(done) == len(told):
                 sitting.likely = dict(zip((each.id for each in told), done, strict=True))
         if case.id not in sitting.likely:
-            sitting.likely[case.id] = _only(ask([self._question(case, role)], [plain(case.expect)]))
+            sitting.likely[case.id] = _only(ask([self.question(case, role)], [plain(case.expect)]))
         found = sitting.likely[case.id]
         if isinstance(found, BaseException):
             raise found
@@ -210,7 +270,7 @@ class Desk:
             sitting.weighed[on] = self._weigh_whole(sitting, spoken, role, on) if spoken.said.get(0) else {}
         known = sitting.weighed[on]
         if case.id not in known:
-            known[case.id] = _only(weigh([self._question(case, role)], [self.answer(case, on)]))
+            known[case.id] = _only(weigh([self.question(case, role)], [self.answer(case, on)]))
         if isinstance(known[case.id], BaseException):
             raise known[case.id]
         return known[case.id]
@@ -225,7 +285,7 @@ class Desk:
         answered = said.answers
         cases = [case for case in self.asked if not isinstance(answered[case.id], BaseException)]
         weigh: Any = getattr(sitting.model, "weigh", None)
-        questions = [self._question(case, role) for case in cases]
+        questions = [self.question(case, role) for case in cases]
         done, _ = self._for_all(lambda: list(weigh(questions, [answered[case.id] for case in cases])))
         if done is None or len(done) != len(cases):
             return {}
@@ -240,8 +300,14 @@ class Desk:
 
     def once(self, make: Callable[[], _T]) -> _T:
         if not self._made:
-            self._made.append(make())
-        return self._made[0]  # type: ignore[no-any-return]
+            try:
+                self._made.append(make())
+            except (TimedOut, *ANY) as error:
+                self._made.append(_Broken(error))
+        made = self._made[0]
+        if isinstance(made, _Broken):
+            raise made.error
+        return made  # type: ignore[no-any-return]
 
     def size(self) -> int:
         return min(self.bench.plan.models[self.check.model].batch, len(self.check.cases))
@@ -273,7 +339,7 @@ class Desk:
             other = self._another(way)
             self.bench.board.show(self.index, TOGETHER)
             self.limit(self.check.timeout * len(cases))
-            questions = [self._question(case) for case in cases]
+            questions = [self.question(case) for case in cases]
             if isinstance(other, Elsewhere):
                 return other.look(questions, way.chance)
             return looks(other, questions, way.chance, refuses=bool(way.label))
@@ -318,6 +384,62 @@ class Desk:
         other = Elsewhere(key, plan.models[key], self.bench.site, plan.numerics, way)
         self.bench.settings.setdefault(other.setting.id, other.setting)
         return other
+
+    def kept(self, key: str, make: Callable[[], bytes]) -> bytes:
+        return kept(key, make)
+
+    def root(self) -> Path:
+        return self.bench.site.root
+
+    # ---------------------------------------------------------------------------------------- timing
+
+    def stopwatch(self, role: str = "") -> Watched:
+        return Watched(self, role)
+
+    @contextmanager
+    def lasting(self, seconds: float) -> Iterator[None]:
+        self._lasts.append(time.monotonic() + seconds)
+        self._set_time()
+        try:
+            yield
+        finally:
+            self._lasts.pop()
+            self._set_time()
+
+    def _set_time(self) -> None:
+        if self._lasts:
+            left = max(0.01, self._lasts[-1] - time.monotonic())
+            self.bench.board.show(self.index, LASTING, left + GRACE)
+            self.limit(left)
+        else:
+            self.bench.board.show(self.index, self.position)
+            self.limit(self.check.timeout)
+
+    def meter(self, ports: Sequence[int] = ()) -> Meter:
+        from harness.machine import Meter
+
+        return Meter(ports)
+
+    def may_reach(self, host: str) -> bool:
+        known = {each.lower() for each in self.bench.site.hosts}
+        return host in ("127.0.0.1", "::1", "localhost") or host.lower() in known
+
+    def declared(self, role: str = "") -> Declared:
+        return self.bench.plan.models[self.key(role)]
+
+    def weights(self, role: str = "") -> Path:
+        return folder_of(self.declared(role), self.bench.site)
+
+    def served(self, options: Mapping[str, Any]) -> Model:
+        return open_ad_hoc("http", {"http": dict(options)}, self.bench.site)
+
+    def attach(self, name: str, data: bytes) -> str:
+        if self.bench.folder is None:
+            return ""
+        path = attached_at(self.bench.folder / ATTACHED / digest_of(self.check.id)[7:15], name, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+        return path.relative_to(self.bench.folder).as_posix()
 
     def facts(self, role: str = "") -> Mapping[str, Any]:
         return self._sit(role).setting.facts

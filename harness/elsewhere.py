@@ -22,9 +22,10 @@ import msgspec
 
 from harness import child
 from harness.codec import plain
-from harness.contract import Declared, Look, Model, NotPlain, Numerics, Question, Refused, Setting, Site, Way
-from harness.opening import numerics_of, open_here
+from harness.contract import Declared, Look, Model, NotPlain, Numerics, Question, Refused, Setting, Site, Timed, Way
+from harness.opening import Opened, numerics_of, open_here
 from harness.shelf import Shelf, explain
+from harness.stopwatch import Stopwatch, Task
 
 ANY = (Exception, SystemExit)
 """What a model may raise and be survived; a timeout and an interrupt pass."""
@@ -88,6 +89,19 @@ class Request(msgspec.Struct, frozen=True):
     threads: int
 
 
+class Ask(msgspec.Struct, frozen=True, tag_field="is", tag="ask"):
+    questions: list[Question]
+    chance: int
+
+
+class Born(msgspec.Struct, frozen=True, tag_field="is", tag="born"):
+    """The child's word that it has the model."""
+
+    setting: Setting
+    seconds: float
+    """That opening it took, with all that had to be imported."""
+
+
 class Elsewhere:
     """The process, from this side."""
 
@@ -109,20 +123,25 @@ class Elsewhere:
         numerics = way.numerics or numerics
         request = Request(str(site.root), site.trusted, key, declared, numerics, way.threads or 1)
         try:
-            said = self._said(request, type=Setting | str)
+            said = self._said(request, type=Born | str)
         except BaseException:
             self.close()
             raise
         if isinstance(said, str):
             self.close()
             raise Died(f"a process of its own can't open it: {said}")
-        if why := said.facts.get("numerics_why"):
+        if why := said.setting.facts.get("numerics_why"):
             self.close()
             raise Refused(str(why))
-        self.setting: Setting = said
+        self.setting: Setting = said.setting
+        self.opening: float = said.seconds
 
     def look(self, questions: Sequence[Question], chance: int) -> list[Look]:
-        found: list[Look] = self._said([list(questions), chance], type=list[Look])
+        found: list[Look] = self._said(Ask(list(questions), chance), type=list[Look])
+        return found
+
+    def time(self, task: Task) -> Timed:
+        found: Timed = self._said(task, type=Timed)
         return found
 
     def close(self) -> None:
@@ -166,6 +185,7 @@ def _received(pipe: Any) -> bytes | None:
 
 
 def main() -> None:
+    born = time.perf_counter()
     asking, out = child.own_input(), child.own_output()
     asked = _received(asking)
     if asked is None:
@@ -179,8 +199,8 @@ def main() -> None:
     except ANY as error:
         _send(out, explain(error))
         return
-    _send(out, opened.setting)
-    _answer_all(opened.model, asking, out)
+    _send(out, Born(opened.setting, opened.seconds))
+    _answer_all(opened, born, asking, out)
 
 
 def _end_with(parent: int) -> None:
@@ -190,7 +210,12 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _answer_all(model: Model, asked: Any, out: BinaryIO) -> None:
+def _answer_all(opened: Opened, born: float, asked: Any, out: BinaryIO) -> None:
+    watch = None
     while (message := _received(asked)) is not None:
-        questions, chance = msgspec.msgpack.decode(message, type=tuple[list[Question], int])
-        _send(out, looks(model, questions, chance))
+        task = msgspec.msgpack.decode(message, type=Ask | Task)
+        if isinstance(task, Ask):
+            _send(out, looks(opened.model, task.questions, task.chance))
+            continue
+        watch = watch or Stopwatch(opened.model, opened.setting.facts, born)
+        _send(out, watch.time(task, seed))

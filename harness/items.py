@@ -41,7 +41,7 @@ class Selection(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
     """Spec files that are wanted whole, though ids of others are named."""
     singly: bool = False
-    """An item a case: where pytest itself is to choose among cases."""
+    """An item a case, where pytest itself is to choose among cases; what is measured alone is not taken apart."""
 
     def wants(self, check: Check, case: Case) -> bool:
         return f"{check.id}::{case.id}" in self.ids
@@ -83,7 +83,7 @@ def _loose(check_id: str) -> str:
 def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
     """The same units, in the same order, in every process."""
     for index, check in enumerate(plan.checks):
-        whole = selection.all_of(check)
+        whole, quiet = selection.all_of(check), rooms.quiet(check)
         for batch in range(check.batches()):
             positions = range(batch * check.batch, min((batch + 1) * check.batch, len(check.cases)))
             wanted: Sequence[int] = (
@@ -91,7 +91,7 @@ def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
             )
             if not wanted:
                 continue
-            if selection.singly:
+            if selection.singly and not quiet:
                 for position in wanted:
                     yield Unit(f"{check.id}::{check.cases[position].id}", index, batch, (position,))
             else:

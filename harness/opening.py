@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from harness import provenance
 from harness.codec import digest_of, plain
-from harness.contract import Declared, Model, Numerics, Setting, Site
+from harness.contract import Declared, Model, Numerics, Refused, Setting, Site
 from harness.shelf import open_model
 
 
@@ -33,6 +33,8 @@ def numerics_of(asked: Numerics, threads: int = 1) -> dict[str, Any]:
 def open_here(key: str, declared: Declared, site: Site, numerics: dict[str, Any]) -> Opened:
     begin = time.perf_counter()
     model = open_model(declared, site)
+    if declared.was and model.digest != declared.was:
+        raise Refused(f"it is not what it was in that run: {model.digest} answers now, and {declared.was} did then")
     facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
     setting = setting_of(key, {**facts, **provenance.backend(), **numerics, **provenance.machine()})
     return Opened(model, setting, time.perf_counter() - begin)

@@ -30,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="let code run that a spec or a model's folder names: `python:` models, `model_file` of a model's config",
     )
+    group.addoption(
+        "--allow-host",
+        action="append",
+        metavar="HOST",
+        help="let load tests put a load on this host; this machine may always be",
+    )
+    parser.addini("hallmark_allow_hosts", "as --allow-host, a list of them", type="args", default=[])
     parser.addini("hallmark_allow_python", "as --allow-python", type="bool", default=False)
     parser.addini("hallmark_runs", "where run folders go, below the project's root", default="runs")
 

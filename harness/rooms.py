@@ -99,6 +99,12 @@ def gated(check: Check) -> bool:
     return bool(optional(evaluator(check.kind), "gated", check, default=False))
 
 
+def quiet(check: Check) -> bool:
+    """Whether this check must have the machine for itself."""
+    room = evaluator(check.kind)
+    return bool(optional(room, "quiet", check, default=getattr(room, "QUIET", False)))
+
+
 def batch(kind: str, asked: int) -> int:
     """How many cases of a check of this kind are measured in one go: what its model is asked, or several such lots."""
     most: int = getattr(evaluator(kind), "BATCH", asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,20 @@ from harness.store import build_once, built_folder
 class Shelf:
     """What a source or a variant is lent: the project's root, a voice, and a cache of built folders by content."""
 
-    def __init__(self, root: Path, say: Callable[[str], None], *, trusted: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        say: Callable[[str], None],
+        *,
+        trusted: bool = False,
+        hosts: Sequence[str] = (),
+        runs: Path | None = None,
+    ) -> None:
         self.root = root
+        self.runs = runs or root / "runs"
         self.say = say
         self.trusted = trusted
+        self.hosts = tuple(hosts)
 
     def kept(self, key: str) -> Path | None:
         folder = built_folder(key)
@@ -46,6 +56,13 @@ def open_model(declared: Declared, site: Site) -> Model:
     else:
         model = room.open_folder(folder_of(declared, site), declared.options, site)
     _unchanged(declared, site)
+    return model
+
+
+def open_ad_hoc(how: str, options: Mapping[str, Any], site: Site) -> Model:
+    """A model that no spec declares, as a source opens it."""
+    room: Any = rooms.source(how)
+    model: Model = room.open(options, site)
     return model
 
 

@@ -12,6 +12,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+ATTACHED = "attached"
+"""The folder of a run with files that its record only names."""
+
+
+def attached_at(folder: Path, name: str, data: bytes) -> Path:
+    """Where a file is kept whose name tells, from its second part on, what is in it: `locust.3fa1c5d20b1e.html`."""
+    stem, dot, ending = name.partition(".")
+    return folder / f"{stem}.{hashlib.sha256(data).hexdigest()[:12]}{dot}{ending}"
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write so that a reader sees the old file or the new one, never half: temporary file, fsync, rename."""
@@ -46,6 +55,24 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "hallmark"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hallmark"
+
+
+def kept(key: str, make: Callable[[], bytes]) -> bytes:
+    """What `make` gave under this key, in this run or an earlier one; what was damaged on the disk is made anew."""
+    path = cache_folder() / "kept" / hashlib.sha256(key.encode()).hexdigest()
+    with contextlib.suppress(OSError):
+        data = path.read_bytes()
+        if data[:32] == _sealed(key, data[32:]):
+            return data[32:]
+    made = make()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, _sealed(key, made) + made)
+    return made
+
+
+def _sealed(key: str, data: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + b"\0" + data).digest()
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from harness.contract import LANGUAGE, Numerics, Plan, Site
 from harness.spec.faults import SpecFaults
 from harness.spec.part import Part, digest_of_env, join
 from harness.spec.places import read_file
+from harness.spec.recorded import run_named
 from harness.store import cache_folder, write_whole
 
 _decoder = msgspec.msgpack.Decoder(Part)
@@ -60,6 +61,7 @@ def _remembered(path: Path, site: Site) -> Part | None:
     except (OSError, msgspec.MsgspecError, SpecFaults):
         return None
     same = all(digest_of_env(os.environ.get(name, "\0")) == known for name, known in part.env.items())
+    same = same and all(run_named(name, site) == known for name, known in part.runs.items())
     return part if fresh and same and _same_models(part, site) else None
 
 

@@ -26,6 +26,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     criteria: tuple[Criterion, ...]
     notes: tuple[str, ...]
+    runs: dict[str, str] = {}
+    """The runs that names beside them stood for: what was planned against one holds while they do."""
 
 
 def join(parts: Iterable[Part], numerics: Numerics | None = None) -> Plan:

@@ -18,12 +18,13 @@ from harness.spec import envelope
 from harness.spec.cases import Found, inline_cases, read_cases
 from harness.spec.document import Document, merged
 from harness.spec.faults import Fault, SpecFaults, Spot, meant
-from harness.spec.models import Models, learned_among
+from harness.spec.models import Known, Models, learned_among
 from harness.spec.part import Part, digest_of_env
 from harness.spec.places import resolve, shown
+from harness.spec.recorded import recorded
 from harness.spec.shape import shape_faults
 from harness.spec.substitute import Substitution
-from harness.spec.text import Map, bare, find
+from harness.spec.text import Map, Seq, bare, find
 
 MATRIX = 10_000
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -45,6 +46,8 @@ class _Planner:
         self.models = Models(document, self.top, site)
         self.files: dict[tuple[str, ...], list[Found]] = {}
         self.checks: dict[str, Check] = {}
+        self.runs: dict[str, str] = {}
+        self.remarks: dict[str, None] = {}
 
     def part(self) -> Part:
         document, top = self.document, self.top
@@ -91,6 +94,7 @@ class _Planner:
             checks=tuple(self.checks.values()),
             criteria=tuple(criteria.values()),
             notes=notes,
+            runs=self.runs,
         )
 
     def fault(self, spot: Spot, code: str, what: str, instead: str = "") -> None:
@@ -180,7 +184,8 @@ class _Planner:
         """A check for each of its models, beside the models of its other roles."""
         found = len(self.faults)
         parts = rooms.cast(check["kind"], check)
-        there = [self.is_model(part.model, find(check, part.path, spot)) for part in parts.values()]
+        now = [part for part in parts.values() if not part.run]
+        there = [self.is_model(part.model, find(check, part.path, spot)) for part in now]
         if not all(there) or len(self.faults) > found:
             return
         models = check.get("model", "")
@@ -188,10 +193,29 @@ class _Planner:
         for index, model in enumerate(models if many else [models]):
             at = find(check, ("model", index) if many else ("model",), spot)
             if "model" not in check or self.is_model(model, at):
-                chosen = {"": Role(model, ("model",)), **parts}
+                others = {role: self.then(part, model, check, spot) for role, part in parts.items()}
+                there_are = {role: part for role, part in others.items() if part is not None}
+                chosen = {"": Role(model, ("model",)), **there_are}
                 made = self.check(check, spot, chosen, [model, *labels] if many else labels)
                 if made:
                     yield made
+
+    def then(self, part: Role, own: str, check: Map, spot: Spot) -> Role | None:
+        """A model's part in a check, its model found in the run that is meant; None where there is none yet."""
+        if not part.run:
+            return part
+        at = find(check, part.path, spot)
+        try:
+            found = recorded(part.run, part.model or own, at, self.document, self.site, self.runs)
+        except SpecFaults as stop:
+            self.faults += [fault for fault in stop.faults if fault not in self.faults]
+            return None
+        if found is None:
+            said = f"{check['name']}: nothing of {self.document.name} is certified yet, so it is held against nothing"
+            self.remarks[said] = None
+            return None
+        self.models.known[found.name] = Known(found.declared, found.declared.recipe, {})
+        return msgspec.structs.replace(part, model=found.name)
 
     def is_model(self, name: str, at: Spot) -> bool:
         document = self.document
@@ -236,9 +260,9 @@ class _Planner:
     def option(self, kind: str, written: Map, key: str) -> Any:
         """An option as its room will have it: of a record, what the room makes of its bytes."""
         schema = envelope.check_schema(kind)["properties"].get(key, {})
-        if schema.get("format") != "record":
-            return bare(written[key])
         at, root = written.values_at[key], self.site.root
+        if schema.get("format") != "record":
+            return self.placed(written[key], schema, at)
         try:
             path = resolve(written[key], at, root, there=False, folder=None)
             path = path / OUTCOMES if path.is_dir() else path
@@ -248,6 +272,23 @@ class _Planner:
             return None
         with self.models.asking(at, kind):
             return rooms.optional(rooms.evaluator(kind), "recall", key, shown(path, root), data)
+
+    def placed(self, value: Any, schema: Mapping[str, Any], at: Spot) -> Any:
+        """An option with each `place` in it, a file or a folder that is there, told from the root."""
+        if isinstance(value, Map):
+            parts = schema.get("properties", {})
+            return {k: self.placed(v, parts.get(k, {}), value.values_at[k]) for k, v in value.items()}
+        if isinstance(value, Seq):
+            return [
+                self.placed(v, schema.get("items", {}), spot) for v, spot in zip(value, value.items_at, strict=True)
+            ]
+        if not isinstance(value, str) or schema.get("format") != "place":
+            return bare(value)
+        try:
+            return shown(resolve(value, at, self.site.root, folder=None), self.site.root)
+        except SpecFaults as stop:
+            self.faults.extend(stop.faults)
+            return value
 
     def unlearned(self, written: Map, spot: Spot, models: Iterable[str], check: Check) -> None:
         """No model is asked what it learned from: a check that asks it would measure memory."""
@@ -321,7 +362,9 @@ class _Planner:
 
     def notes(self) -> Iterator[str]:
         """What model sources want a reviewer to know, given the cases that each model will be asked."""
-        for name, known in self.models.known.items():
+        yield from self.remarks
+        for name in self.document.models:
+            known = self.models.known[name]
             declared, key = known.declared, self.key(name)
             asked = [check for check in self.checks.values() if key in (check.model, *check.others.values())]
             ids = {case.id for check in asked for case in check.cases if case.asks}
