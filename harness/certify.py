@@ -28,9 +28,10 @@ from harness.contract import (
     Tally,
     Verdict,
 )
+from harness.ledger import PLAN as PLAN
 from harness.ledger import Record
+from harness.trends import news, trends
 
-PLAN = "plan.json"
 _WORST: Sequence[Ruling] = ("error", "fail", "inconclusive", "unsupported", "pass")
 
 
@@ -126,6 +127,7 @@ def certify(
     if results is None:
         results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
     results = within(plan, results, record.begin.looks if record.begin else {})
+    results = [_followed(result, record) for result in results]
     by_id = {result.id: result for result in results}
     criteria = _criteria(plan, by_id)
     void = [remark.text for remark in record.remarks if remark.voids]
@@ -153,6 +155,12 @@ def certify(
         ),
         provenance=_provenance(plan, record, digests),
     )
+
+
+def _followed(result: CheckResult, record: Record) -> CheckResult:
+    """With how its figures went, where earlier runs told them."""
+    earlier = record.begin.earlier.get(result.id) if record.begin else None
+    return msgspec.structs.replace(result, trends=trends(result, earlier)) if earlier else result
 
 
 def _looks(record: Record, results: Sequence[CheckResult]) -> list[str]:
@@ -274,6 +282,8 @@ def _recommendations(results: Sequence[CheckResult]) -> list[str]:
             said.append(f"{result.name}: {more}: that many would decide it, if things go on as they went")
         elif result.advice:
             said.append(f"{result.name}: {result.advice}")
+        if changed := news(result):
+            said.append(f"{result.name}: {changed}")
     return said
 
 

@@ -21,7 +21,7 @@ from harness.codec import digest, digest_of_file
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
 from harness.history import past, remember
 from harness.ledger import FILE as OUTCOMES
-from harness.ledger import Begin, End, Ledger, Remark
+from harness.ledger import Begin, End, Ledger, Remark, certified_as
 from harness.pages import CERTIFICATE, Run, tell_one
 from harness.store import point_at, write_whole
 
@@ -53,6 +53,7 @@ class Conductor:
                 machine=provenance.machine(),
                 looks=behind.looks,
                 broken=behind.broken,
+                earlier=behind.earlier,
             )
             self.ledger.append([begin])
         except OSError as error:
@@ -142,6 +143,10 @@ class Conductor:
                 self.untold.append(f"the {name} report could not be written: {type(error).__name__}: {error}")
         with contextlib.suppress(OSError):
             point_at(self.folder.parent / "latest", self.id)
+            for spec in self.plan.specs if run.certificate.status == "certified" else ():
+                link = self.folder.parent / certified_as(spec.path)
+                link.parent.mkdir(exist_ok=True)
+                point_at(link, f"../{self.id}")
         return run.certificate
 
     def discard(self) -> None:

@@ -8,6 +8,7 @@ one of the protocols at the end of this file; it inherits nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -82,6 +83,8 @@ class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recipe: str
     """Digest of everything that decides what the model will be, known before it is opened."""
     at: str
+    was: str = ""
+    """Of one that an earlier run had: the digest that answered there."""
     batch: int = 1
     """Cases that it is asked together."""
 
@@ -168,6 +171,9 @@ class Part(Struct, frozen=True):
     """Where the check names it."""
     prompt: str = ""
     """What inputs are put into before it is asked; nothing unless told."""
+    run: str = ""
+    """The run whose model of this name is meant: `certified`, `latest`, an id or a folder. There, no name is the name
+    of the check's own; where nothing was certified yet, the check goes without."""
 
 
 class Objection(Struct, frozen=True):
@@ -207,6 +213,65 @@ class Outcome(Struct, kw_only=True, omit_defaults=True, tag_field="is", tag="out
     """Where several models answer: the seconds of each, by role."""
     by: str = ""
     """The setting it was measured in."""
+
+
+class Noise(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What else a machine did during some seconds."""
+
+    seconds: float
+    cores: int
+    own: float
+    """Cores kept busy by what was measured."""
+    foreign: float
+    """Cores kept busy by others."""
+    stolen: float = 0.0
+    """Cores' worth of time that a hypervisor took."""
+    waited: float = 0.0
+    """Share of the time in which something was ready to run, and had to wait."""
+    throttled: float = 0.0
+    """Share of the time in which a limit on CPU time held it up."""
+    mhz: float = 0.0
+
+    def disturbs(self) -> str:
+        """Why what was measured meanwhile tells of more than itself; empty where it was quiet.
+
+        A machine of many cores is disturbed by more than one of few. What waits tells nothing where what is measured
+        keeps all cores busy by itself.
+        """
+        if self.foreign > max(0.2, 0.05 * self.cores):
+            return f"others kept {self.foreign:.2f} of {self.cores} cores busy"
+        if self.stolen > 0.05 * self.cores:
+            return f"a hypervisor took {self.stolen:.2f} of {self.cores} cores"
+        if self.throttled > 0.02:
+            return f"a limit on CPU time held it up for {self.throttled:.0%} of the time"
+        if self.waited > 0.25 and self.own < self.cores - 0.5:
+            return f"for {self.waited:.0%} of the time something waited for a core"
+        return ""
+
+
+class Timed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of timing a model on questions, a lot of them at once and one lot after another."""
+
+    seconds: tuple[float, ...]
+    """Of each lot."""
+    firsts: tuple[float | None, ...] = ()
+    """Until the first token of each lot, where it was streamed; None where none came."""
+    tokens: tuple[int | None, ...] = ()
+    """That were said to each lot; None where the model doesn't tell."""
+    at: float = 0.0
+    """Seconds since its process began."""
+    resident: int = 0
+    """Bytes of its process then."""
+    peak_resident: int = 0
+    peak_mlx: int | None = None
+    """The most bytes that MLX held; None where it is not used."""
+    joules: float | None = None
+    """That the machine used meanwhile, where it tells."""
+    noise: Noise | None = None
+    error: str = ""
+    """Why it ended early: the lots after those of `seconds` were not answered."""
+    streams: bool = True
+    """Whether the model tells when its tokens come, as far as that was asked."""
 
 
 class Setting(Struct, frozen=True, kw_only=True, tag_field="is", tag="setting"):
@@ -271,6 +336,26 @@ class Tally(Struct, frozen=True):
         return self.met + self.missed + self.error + self.skipped
 
 
+class Change(Struct, frozen=True, kw_only=True):
+    """Where a figure came to another level."""
+
+    at: int
+    """The place, from 0, of the first run that had it."""
+    before: float
+    """The mean of the level before."""
+    after: float
+    p: float
+
+
+class Trend(Struct, frozen=True, kw_only=True):
+    """What a figure of a check was in one run after another on the same machine; it decides nothing."""
+
+    figure: str
+    values: tuple[float, ...]
+    """The oldest first; this run's is the last of them, where its verdict is `pass` or `fail`."""
+    changes: tuple[Change, ...] = ()
+
+
 class CheckResult(Struct, frozen=True, kw_only=True):
     """A check on a certificate."""
 
@@ -299,6 +384,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     look: int = 1
     """The how-manieth time these very models were asked this very question."""
     characteristics: Characteristics | None = None
+    trends: tuple[Trend, ...] = ()
 
 
 class CriterionResult(Struct, frozen=True, kw_only=True):
@@ -364,6 +450,10 @@ class Site(Protocol):
     root: Path
     trusted: bool
     """Whether the user allowed code to run that a spec or a model's folder names."""
+    runs: Path
+    """Where run folders are kept."""
+    hosts: tuple[str, ...]
+    """Hosts besides this machine on which the user allowed a load to be put."""
 
     def say(self, text: str) -> None:
         """Tell the person who waits."""
@@ -399,7 +489,9 @@ class Model(Protocol):
     `reveal(questions)`, what `answer` gives, each answer in a pair with the `Place`s that it was chosen from;
     `ways(axis, asked)`, other ways to ask this very model, by a label: functions that each give such a model, or
     Refused where that axis can't be varied; `anew`, True where a fresh process of ours starts what answers anew;
-    `samples`, True where it draws by chance, False where it never does.
+    `samples`, True where it draws by chance, False where it never does; `stream(question)`, something for each token
+    of its answer, as it comes; of a server's, `sending(question)`, how a question is sent to it (scheme, host, port,
+    method, path, headers, body), and `heard(status, body)`, the answer that a reply holds, or a Refused.
     """
 
     digest: str
@@ -522,6 +614,58 @@ class Measuring(Protocol):
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
         """`build(check)`, once a worker."""
 
+    def kept(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """What `make` gave under this key, kept between runs."""
+
+    def root(self) -> Path:
+        """The project's folder, from which places in options are told."""
+
+    def stopwatch(self, role: str = "") -> Stopwatch:
+        """A fresh process that has opened a model of the check, to be timed."""
+
+    def weights(self, role: str = "") -> Path:
+        """The folder of weights of a model of the check; Refused where it has none."""
+
+    def declared(self, role: str = "") -> Declared:
+        """How a model of the check was declared."""
+
+    def served(self, options: Mapping[str, Any]) -> Model:
+        """A model that a server answers for, opened as the source `http` opens one with these options."""
+
+    def meter(self, ports: Sequence[int] = ()) -> Meter:
+        """Watches the machine from now on; what listens at these ports of it is part of what is measured."""
+
+    def may_reach(self, host: str) -> bool:
+        """Whether a load may be put on this host: this machine, or one that the user allowed."""
+
+    def lasting(self, seconds: float) -> AbstractContextManager[None]:
+        """What follows may take this long, rather than a case's own time."""
+
+    def attach(self, name: str, data: bytes) -> str:
+        """Keep a file beside the run's record: its path from the run's folder, empty where there is no such folder."""
+
+
+class Meter(Protocol):
+    """Looks at the machine."""
+
+    def read(self) -> Noise:
+        """What it did since it was looked at last."""
+
+
+class Stopwatch(Protocol):
+    """A process of its own that has opened a model, and answers to be timed."""
+
+    opening: float
+    """Seconds that opening took."""
+    noise: Noise
+    """What else the machine did meanwhile."""
+
+    def time(self, lots: Sequence[Sequence[Case]], *, least: float = 0.0, stream: bool = False) -> Timed:
+        """The time of each lot, asked one after the other, and again from the first until `least` seconds are over."""
+
+    def close(self) -> None:
+        """End it."""
+
 
 class Evaluator(Protocol):
     """A room of evaluators: a kind of check.
@@ -534,11 +678,15 @@ class Evaluator(Protocol):
     many cases; `least_p(check)` the smallest p that it can ever have; `pledge(check)` what was promised of it
     before anyone looked.
 
+    `SEEN_ONCE` is True where its looks at things can't be taken again, so that what they saw is graded as it was
+    recorded; where it measures alone that is so anyway.
+
     Later: `regrade(check, case, outcome)` grades a recorded answer again, for `hallmark verify`; `gated(check)` is
     True where a missed case leaves the say to the verdict; `decided(check, outcomes)` is True once a check that may
     stop early needs no more of its cases; `OVERVIEW` is the name of a fragment of the HTML report that tells of all
-    checks of the kind together; `commit(check, outcomes, read)` gives the name and the bytes of a file that later
-    runs are held against, given what is in it now, for `hallmark golden update`.
+    checks of the kind together; `drawing(check, outcomes, result)` gives plain data for its panel, where that is called
+    `drawn`; `commit(check, outcomes, read)` gives the name and the bytes of a file that later runs are held against,
+    given what is in it now, for `hallmark golden update`.
     """
 
     SCHEMA: Mapping[str, Any]
@@ -546,6 +694,7 @@ class Evaluator(Protocol):
     PANEL: str
     """The name of its fragment of the HTML report, beside its code."""
     QUIET: bool
+    """True where it must have the machine for itself; `quiet(check)`, where a room has that, tells of one check."""
 
     def expand(self, check: Check) -> Iterable[Case]: ...
 
@@ -569,6 +718,9 @@ class Pages(Protocol):
 
     def panel(self, kind: str) -> str:
         """The source of that kind's fragment of the HTML report."""
+
+    def drawing(self, check: Check, result: CheckResult) -> Mapping[str, Any]:
+        """What the check's kind works out for its fragment; empty where it offers nothing."""
 
     def overview(self, kind: str) -> str | None:
         """The source of the fragment that tells of all its checks together."""

@@ -1,32 +1,46 @@
-"""What was asked before: a line a check of every run, kept beside the runs, so that asking until it is green shows."""
+"""What was asked before: a line a check of every run, kept beside the runs, so that asking until it is green shows.
+
+Of checks that measure the machine it keeps the figures, too, so that later runs can tell how they went.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from harness import rooms
+from harness import provenance, rooms
 from harness.budget import is_claim
 from harness.codec import digest_of
-from harness.contract import Check, CheckResult, Plan
+from harness.contract import Check, CheckResult, Plan, Ruling
+from harness.trends import counts, followed
 
 FILE = "history.jsonl"
+RUNS = 200
+"""So many earlier runs are shown to a run."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """That a check was asked and judged."""
 
     run: str
     check: str
     asked: str
     """Digest of the question: the kind, its options, its cases, and what decides the models."""
-    verdict: str
+    verdict: Ruling
     pledge: dict[str, Any]
     """What was promised of it before anyone looked."""
+    claim: bool = True
+    """Whether its verdict may have been wrong: the others are no looks, and kept for their figures."""
+    figures: dict[str, float] = {}
+    on: str = ""
+    """Digest of what figures can be compared on: the machine, the numerics, and what was asked there."""
+    models: dict[str, str] = {}
+    """Digest of what decides each model, by role."""
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -36,6 +50,8 @@ class Past(msgspec.Struct, frozen=True):
     """How often the same question was asked before, by check; where it never was, nothing."""
     broken: dict[str, list[str]]
     """What was changed, by check, of what had been promised before the first look."""
+    earlier: dict[str, dict[str, list[float]]]
+    """What the last runs on this machine figured, by check and figure, the oldest first."""
 
 
 def question_of(plan: Plan, check: Check) -> str:
@@ -59,7 +75,8 @@ def _expected(case: Any) -> Any:
 
 def past(runs: Path, plan: Plan) -> Past:
     """What the runs in this folder have asked before; a line that can't be read is nobody's."""
-    known = list(_lines(runs / FILE))
+    every = list(_lines(runs / FILE))
+    known = [line for line in every if line.claim]
     looks: dict[str, int] = {}
     broken: dict[str, list[str]] = {}
     for check in plan.checks if known else ():
@@ -70,7 +87,29 @@ def past(runs: Path, plan: Plan) -> Past:
         first = next((line for line in known if line.pledge and _same(line, check, pledge)), None)
         if first is not None and (said := list(_broken(first, pledge))):
             broken[check.id] = said
-    return Past(looks, broken)
+    return Past(looks, broken, _earlier(plan, [line for line in every if line.figures and counts(line.verdict)]))
+
+
+def _earlier(plan: Plan, lines: Sequence[Asked]) -> dict[str, dict[str, list[float]]]:
+    found: dict[str, dict[str, list[float]]] = {}
+    for check in plan.checks if lines else ():
+        on = _ground(plan, check) if _measures(check) else ""
+        for line in [line for line in lines if line.check == check.id and line.on == on][-RUNS:]:
+            for name, value in line.figures.items():
+                found.setdefault(check.id, {}).setdefault(name, []).append(value)
+    return found
+
+
+def _measures(check: Check) -> bool:
+    """Whether its figures depend on the machine and on the day, so that they are worth following."""
+    return bool(getattr(rooms.evaluator(check.kind), "QUIET", False))
+
+
+def _ground(plan: Plan, check: Check) -> str:
+    """Figures of another machine, or of other cases, are no earlier ones; those of another model are."""
+    machine = provenance.machine()
+    ground = [machine["processor"], machine["cores"], machine["system"], plan.numerics]
+    return digest_of([*ground, check.prompts, sorted(digest_of(case.input) for case in check.cases)])[7:19]
 
 
 def _same(line: Asked, check: Check, pledge: Mapping[str, Any]) -> bool:
@@ -99,23 +138,29 @@ def _pledge(plan: Plan, check: Check) -> dict[str, Any]:
 def remember(runs: Path, plan: Plan, run: str, results: Iterable[CheckResult]) -> None:
     """Note down what was asked and judged; one write, so that runs that end at once don't tear each other's lines."""
     by_id = {check.id: check for check in plan.checks}
-    lines = [
-        Asked(
-            run=run,
-            check=result.id,
-            asked=question_of(plan, by_id[result.id]),
-            verdict=result.verdict,
-            pledge=_pledge(plan, by_id[result.id]),
-        )
-        for result in results
-        if is_claim(result)
-    ]
+    pairs = [(by_id[result.id], result) for result in results]
+    lines = [_line(plan, run, check, result) for check, result in pairs if is_claim(result) or _measures(check)]
     if lines:
         handle = os.open(runs / FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
         try:
             os.write(handle, msgspec.json.Encoder().encode_lines(lines))
         finally:
             os.close(handle)
+
+
+def _line(plan: Plan, run: str, check: Check, result: CheckResult) -> Asked:
+    line = Asked(
+        run=run,
+        check=check.id,
+        asked=question_of(plan, check),
+        verdict=result.verdict,
+        pledge=_pledge(plan, check),
+        claim=is_claim(result),
+    )
+    if not _measures(check):
+        return line
+    models = {role: recipe[7:19] for role, recipe in _models(plan, check).items()}
+    return replace(line, figures=followed(result), on=_ground(plan, check), models=models)
 
 
 def _lines(path: Path) -> Iterable[Asked]:

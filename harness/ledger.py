@@ -12,6 +12,13 @@ import msgspec
 from harness.contract import Outcome, Setting, by_case
 
 FILE = "outcomes.jsonl"
+PLAN = "plan.json"
+CERTIFIED = "certified"
+
+
+def certified_as(spec: str) -> str:
+    """What the last run that certified a spec is called, beside the runs."""
+    return f"{CERTIFIED}/{spec.replace('/', '--')}"
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="begin"):
@@ -24,6 +31,8 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="begi
     """How often the same was asked before, by check, as far as the runs beside this one tell."""
     broken: dict[str, list[str]] = {}
     """What was changed, by check, of what had been promised before anyone looked."""
+    earlier: dict[str, dict[str, list[float]]] = {}
+    """What earlier runs on the same machine figured, by check and figure, the oldest first."""
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="remark"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from harness import rooms
 from harness.certify import PLAN, certify
 from harness.codec import digest, to_pretty_json
-from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
+from harness.contract import Certificate, Check, CheckResult, Outcome, Plan, Setting
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Damaged, Record
 from harness.store import write_whole
@@ -52,6 +53,14 @@ class Run:
 
     def panel(self, kind: str) -> str:
         return rooms.panel(kind)
+
+    def drawing(self, check: Check, result: CheckResult) -> Mapping[str, Any]:
+        found = self.outcomes(check.id)
+        outcomes = [found[case.id] for case in check.cases if case.id in found]
+        drawn: Mapping[str, Any] = rooms.optional(
+            rooms.evaluator(check.kind), "drawing", check, outcomes, result, default={}
+        )
+        return drawn
 
     def overview(self, kind: str) -> str | None:
         return rooms.overview(kind)

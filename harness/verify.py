@@ -14,6 +14,7 @@ from harness.certify import PLAN
 from harness.contract import DECIDED, Case, Check, Outcome
 from harness.ledger import FILE as OUTCOMES
 from harness.pages import CERTIFICATE, NotARun, Run, read_run
+from harness.store import ATTACHED, attached_at
 
 
 def problems(folder: Path, now: datetime | None = None) -> list[str]:
@@ -66,11 +67,20 @@ def _told(run: Run, folder: Path) -> Iterator[str]:
         path = folder / room.FILE
         if room.FILE != CERTIFICATE and path.exists() and path.read_bytes() != room.tell(run):
             yield f"{room.FILE}: it is not the report of this run; `hallmark report` writes it anew"
+    for path in sorted(path for path in (folder / ATTACHED).rglob("*") if path.is_file()):
+        stem, _, rest = path.name.partition(".")
+        plain = stem + rest[rest.find(".") :] if "." in rest else stem
+        if attached_at(path.parent, plain, path.read_bytes()) != path:
+            yield f"{path.relative_to(folder).as_posix()}: it is not the file that was attached"
 
 
 def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) -> bool:
-    """Whether a recorded outcome is what its answer amounts to, and tells of the models what their settings tell."""
-    if not case.asks:
+    """Whether a recorded outcome is what its answer amounts to, and tells of the models what their settings tell.
+
+    Nobody can look again at what a machine did while it was measured: that is graded as answers are.
+    """
+    room = rooms.evaluator(check.kind)
+    if not case.asks and not (getattr(room, "QUIET", False) or getattr(room, "SEEN_ONCE", False)):
         bench: Any = _Recalled(run, check, found.by)
         seen = rooms.evaluator(check.kind).measure(check, case, bench)
         return (seen.outcome, seen.answer, seen.differences) == (found.outcome, found.answer, found.differences)

@@ -19,6 +19,7 @@ from msgspec import UNSET
 
 from harness.contract import Case, Check, CheckResult, Outcome, Pages, Plan
 from reports.html.alignment import aligned
+from reports.html.scale import amount, scale
 
 _HERE = Path(__file__).parent
 _WHOLE = 50
@@ -86,10 +87,11 @@ def _environment() -> jinja2.Environment:
         "short": short,
         "big": big,
         "time": time_,
+        "amount": amount,
     }
     environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
     environment.globals |= {"log10": math.log10, "ticks": ticks, "steps": steps, "bins": bins}
-    environment.globals |= {"aligned": aligned}
+    environment.globals |= {"aligned": aligned, "scale": scale}
     return environment
 
 
@@ -151,6 +153,7 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
         "more": bad[_WHOLE:],
         "met": [row for row in rows if row.outcome.outcome == "met"],
         "unmeasured": [case for case in check.cases if case.id not in outcomes],
+        "drawn": pages.drawing(check, result),
     }
     module: Any = _environment().get_template("parts.html").module
     shows = module.shows(result.characteristics) if result.characteristics else ""
@@ -198,7 +201,11 @@ def line(given: Any, most: int = 120) -> str:
 
 
 def number(given: float | None) -> str:
-    return "–" if given is None else f"{given:.4f}".rstrip("0").rstrip(".") if abs(given) < 1e6 else f"{given:.4g}"
+    if given is None:
+        return "–"
+    if abs(given) >= 1000:
+        return f"{given:,.0f}" if abs(given) < 1e6 else f"{given:.4g}"
+    return f"{given:.{2 if abs(given) >= 10 else 4}f}".rstrip("0").rstrip(".")
 
 
 def ticks(low: float, high: float) -> list[float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.store import ATTACHED, attached_at
 from harness.verify import problems
 from tests.conftest import Project
 
@@ -91,3 +92,17 @@ def test_a_folder_that_is_no_run_is_said_to_be_none(project: Project) -> None:
     assert ran.status == 1
     assert "is not a run folder" in ran.err
     assert project.hallmark("report", ".").status == 4
+
+
+def test_a_file_that_was_attached_is_held_against_its_name(project: Project) -> None:
+    project.cases("c.jsonl", 3)
+    project.spec("  - {name: g, kind: golden, model: m, cases: ../c.jsonl}\n")
+    ran = project.hallmark("run", "-n0")
+    path = attached_at(ran.run / ATTACHED / "x", "log.txt", b"as it was")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"as it was")
+    assert project.hallmark("verify").status == 0
+    path.write_bytes(b"as it wasn't")
+    doubted = project.hallmark("verify")
+    assert doubted.status == 1
+    assert "it is not the file that was attached" in doubted.out + doubted.err
