@@ -24,11 +24,15 @@ from harness.contract import Case, Characteristics, Check, Measuring, Objection,
 
 __all__ = [
     "PANEL", "QUIET", "SCHEMA", "asks", "cast", "characteristics", "decided", "expand", "faults", "gated", "judge",
-    "least_p", "measure", "pledge", "recall", "regrade",
+    "least_p", "measure", "pledge", "quiet", "recall", "regrade",
 ]  # fmt: skip
 
 PANEL = "panel.html"
 QUIET = False
+
+
+def quiet(check: Check) -> bool:
+    return metric_of(check).word == "latency"
 
 
 def expand(check: Check) -> Iterable[Case]:

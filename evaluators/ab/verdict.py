@@ -227,7 +227,7 @@ def _said(check: Check, told: Tallied, judged: Judged, word: Ruling) -> str:
     rows = told.rows[: sample.n] if check.options.get("peek") else told.rows
     if _is_timed(check):
         ratio = 1 - (found.estimate or 0.0)
-        said = f"{name} takes {ratio:.4g} times as long as {other}, measured beside other work"
+        said = f"{name} takes {ratio:.4g} times as long as {other}"
     elif is_paired(check):
         met = sum(record[judged.arm.side]["score"] for _, record, _ in rows)
         theirs = sum(record[baseline.side]["score"] for _, record, _ in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -19,7 +19,7 @@ from models.language.opening import Opened
 from models.language.options import Way
 from models.language.prefix import Prefix, filled
 from models.language.prompts import Asked, Prompts
-from models.language.writing import APART, TOGETHER, Manner, Said, Speech, apart
+from models.language.writing import APART, TOGETHER, Manner, Said, Speech, apart, streamed
 
 
 class Speaker:
@@ -57,6 +57,13 @@ class Speaker:
         """The same answers, each with the log-probabilities that its tokens, and what ended it, were chosen from."""
         said = self._said(questions, watched=True)
         return [(one, []) if isinstance(one, Refused) else (one.answer, one.places) for one in said]
+
+    def stream(self, question: Question) -> Iterator[int]:
+        """The tokens of its answer, as they come."""
+        asked = self._asked(question)
+        if isinstance(asked, Refused):
+            raise asked
+        yield from streamed(self.speech, asked)
 
     def _said(self, questions: Sequence[Question], *, watched: bool) -> list[Said | Refused]:
         read = [self._asked(question) for question in questions]

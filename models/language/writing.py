@@ -221,6 +221,19 @@ def _alone(speech: Speech, asked: Asked, begin: Begun, watched: bool) -> Said:
     return answer.told()
 
 
+def streamed(speech: Speech, asked: Asked) -> Iterator[int]:
+    """The tokens of one answer as they come, those that end it but for the last among them."""
+    answer = Answer(speech)
+    stream: Any = generation_stream
+    with wired_limit(speech.network, [stream]):
+        for token, _ in _steps(speech, asked, *begun(speech, asked)):
+            if token in speech.tokenizer.eos_token_ids:
+                return
+            yield token
+            if not answer.goes_on(token):
+                return
+
+
 def _steps(speech: Speech, asked: Asked, tokens: list[int], cache: list[Any] | None) -> Iterator[tuple[int, mx.array]]:
     told = {**packing(speech.way), "sampler": sampler(speech.way, asked.id), "prompt_cache": cache}
     if speech.draft is None:

@@ -1,0 +1,1 @@
+"""What kinds that measure times share: budgets, and what is said of them."""
