@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -675,6 +676,42 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with hosting() as host:
         assert _ask(_open(host.url), "a")[0]["text"] == "after a"
+
+
+# ------------------------------------------------------------------------------- sent by somebody else
+
+
+def test_what_is_sent_by_somebody_else_is_what_is_sent_by_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_KEY", "top-secret")
+    with hosting() as host:
+        model = _open(host.url, key_env="ACME_KEY", max_tokens=3)
+        _ask(model, "it")
+        sent = model.sending(Question("c", "it"))
+        assert (sent["scheme"], sent["host"], sent["port"]) == ("http", "127.0.0.1", host.server_port)
+        line = HTTPConnection(sent["host"], sent["port"], timeout=10)
+        line.request(sent["method"], sent["path"], sent["body"], sent["headers"])
+        reply = line.getresponse()
+        assert model.heard(reply.status, reply.read())["text"] == "after it"
+        line.close()
+    assert host.asked[0] == host.asked[1]
+    assert host.seen[1] == host.seen[2]
+    assert host.keys == ["Bearer top-secret"] * 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 503])
+def test_a_reply_that_holds_no_answer_is_refused_without_the_key(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_KEY", "top-secret")
+    with hosting() as host:
+        model = _open(host.url, key_env="ACME_KEY")
+        with pytest.raises(Refused, match=f"answered {status}: not with \\*\\*\\*"):
+            model.heard(status, b'{"error": "not with top-secret"}')
+        with pytest.raises(Refused, match="answered garbage: not JSON"):
+            model.heard(200, b"<html>")
+
+
+def test_a_question_that_no_server_takes_is_refused_before_it_is_sent() -> None:
+    with hosting() as host, pytest.raises(Refused, match="not this input"):
+        _open(host.url).sending(Question("c", 3))
 
 
 # ------------------------------------------------------------------------------------- under the bench

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -29,15 +30,36 @@ class Remote:
         self.address = read_address(options["url"])
         self.digest = digest_of(["remote", decides])
         self._key = _key(options)
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "hallmark"}
-        headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "hallmark"}
+        self._headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
         most = int(options.get("max_response_mb", 16) * MEGABYTE)
-        self._server = Server(self.address, headers, options.get("connect_timeout", 10.0), most)
+        self._server = Server(self.address, self._headers, options.get("connect_timeout", 10.0), most)
         self._fingerprints: set[str] = set()
         self._software = self._look()
 
     def answer(self, questions: Sequence[Question]) -> list[Any]:
         return ask_all(questions, self._ask, self.options.get("concurrency", 4))
+
+    def sending(self, question: Question) -> dict[str, Any]:
+        """How a question is sent, for whoever sends it otherwise than we do."""
+        below, body = dialect.request(question.input, self.options)
+        where = self.address
+        return {
+            "scheme": where.scheme,
+            "host": where.host,
+            "port": where.port,
+            "method": "POST",
+            "path": where.path + below,
+            "headers": dict(self._headers),
+            "body": to_json(body),
+        }
+
+    def heard(self, status: int, body: bytes) -> Any:
+        """The answer that a reply holds, Refused where it holds none."""
+        try:
+            return self._read(Reply(status, Message(), body)).answer
+        except (Passing, Refused) as error:
+            raise Refused(self._without_key(str(error))) from None
 
     def facts(self) -> Mapping[str, Any]:
         """What the server says of itself, which is all that is known; the fingerprints are those seen so far."""
