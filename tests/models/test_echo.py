@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from models.sources import echo
 
 
 def _open(**options: Any) -> echo.Echo:
-    return echo.open({"echo": options}, Shelf(root=None, say=print))  # type: ignore[arg-type]
+    return echo.open({"echo": options}, Shelf(Path(), print))
 
 
 def _questions(*ids: str) -> list[Question]:
