@@ -60,15 +60,27 @@ def cache_folder() -> Path:
 def kept(key: str, make: Callable[[], bytes]) -> bytes:
     """What `make` gave under this key, in this run or an earlier one; what was damaged on the disk is made anew."""
     path = cache_folder() / "kept" / hashlib.sha256(key.encode()).hexdigest()
+    if (known := _kept(key, path)) is not None:
+        return known
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return make()
+    with only_one(f"kept {key}"):
+        if (known := _kept(key, path)) is not None:
+            return known
+        made = make()
+        with contextlib.suppress(OSError):
+            write_whole(path, _sealed(key, made) + made)
+        return made
+
+
+def _kept(key: str, path: Path) -> bytes | None:
     with contextlib.suppress(OSError):
         data = path.read_bytes()
         if data[:32] == _sealed(key, data[32:]):
             return data[32:]
-    made = make()
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _sealed(key, made) + made)
-    return made
+    return None
 
 
 def _sealed(key: str, data: bytes) -> bytes:

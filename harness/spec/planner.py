@@ -27,6 +27,8 @@ from harness.spec.substitute import Substitution
 from harness.spec.text import Map, Seq, bare, find
 
 MATRIX = 10_000
+_TOGETHER = 100_000
+"""Cases of a check without a model that are measured in one go: all of them."""
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _OWN = ("name", "kind", "about", "model", "cases", "matrix", "timeout")
 
@@ -241,7 +243,7 @@ class _Planner:
             prompts={role: part.prompt for role, part in parts.items() if part.prompt},
             options={key: self.option(kind, written, key) for key in written if key not in _OWN},
             cases=tuple(case for case, _ in found),
-            batch=rooms.batch(kind, self.models.known[model].declared.batch) if model else 1,
+            batch=rooms.batch(kind, self.models.known[model].declared.batch) if model else _TOGETHER,
             timeout=float(written.get("timeout", 300)),
         )
         self.unlearned(written, spot, dict.fromkeys(part.model for part in parts.values() if part.model), draft)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.shelf import Shelf
-from harness.store import cache_folder, point_at, write_whole
+from harness.store import cache_folder, kept, point_at, write_whole
 
 
 @pytest.fixture
@@ -204,3 +204,28 @@ def test_a_kept_folder_that_was_damaged_is_built_anew(shelf: Shelf, monkeypatch:
     assert (shelf.build_once("k", build) / "weights").read_text() == "whole"
     assert (shelf.build_once("k", build) / "weights").read_text() == "whole"
     assert len(built) == 2
+
+
+def test_what_was_made_under_a_key_is_made_once_and_again_where_it_was_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALLMARK_CACHE", str(tmp_path))
+    made: list[int] = []
+
+    def make() -> bytes:
+        made.append(1)
+        return b"found"
+
+    assert [kept("k", make), kept("k", make), len(made)] == [b"found", b"found", 1]
+    assert kept("another", make) == b"found"
+    assert len(made) == 2
+    for file in (tmp_path / "kept").iterdir():
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert kept("k", make) == b"found"
+    assert len(made) == 3
+
+
+def test_what_can_not_be_kept_is_made_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALLMARK_CACHE", "/dev/null/nowhere")
+    assert kept("k", lambda: b"one") == b"one"
+    assert kept("k", lambda: b"two") == b"two"
