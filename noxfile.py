@@ -38,7 +38,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def certify(session: nox.Session) -> None:
     """Our own specs: builds the models, runs them in parallel, leaves the certificate in runs/latest."""
-    session.install("-e", ".[mlx,zoo,load]")
+    session.install("-e", ".[mlx,zoo,load,security]")
     session.run("hallmark", "models", "build", "specs")
     session.run("hallmark", "run", "specs", *session.posargs)
 
