@@ -440,3 +440,11 @@ def test_a_case_without_an_answer_is_told_apart_from_one_that_was_not_asked() ->
     found[0] = structs.replace(found[0], outcome="skipped")
     assert load.judge(asked, found).verdict == "inconclusive"
     assert load_of(found[-1].answer).stages[0].users == 10
+
+
+def test_as_many_may_be_wrong_as_the_check_allows() -> None:
+    told = stage(spread(200))
+    for share, ruling in ((0.97, "pass"), (0.99, "fail")):
+        verdict = judged(check(answers={"same": share}), told, wrong=4)
+        assert verdict.verdict == ruling, verdict.reason
+    assert load.gated(check())
