@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from racing import PYTEST
@@ -85,39 +85,36 @@ class Place:
             sys.exit(done.stdout + done.stderr)
         return [result for result in read_run(latest).certificate.checks if result.kind == "performance"]
 
-    @contextlib.contextmanager
-    def beside(self) -> Iterator[None]:
+    def beside(self) -> contextlib.AbstractContextManager[None]:
         """Another run after another, all the time."""
         (self.folder / "specs/beside.yaml").write_text(SPEC + BUSY)
-        over = threading.Event()
 
-        def again() -> None:
+        def again(over: threading.Event) -> None:
             while not over.is_set():
                 command = self.command("beside", "-n2")
                 subprocess.run(command, check=False, cwd=self.folder, env=self.environ, capture_output=True)
 
-        thread = threading.Thread(target=again)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+        return meanwhile(again)
 
 
-@contextlib.contextmanager
-def hog() -> Iterator[None]:
+def hog() -> contextlib.AbstractContextManager[None]:
     """A program that is not ours loads a core, on for ten seconds and off for five."""
-    over = threading.Event()
 
-    def on_and_off() -> None:
+    def on_and_off(over: threading.Event) -> None:
         while not over.is_set():
             with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
                 over.wait(10)
                 process.kill()
             over.wait(5)
 
-    thread = threading.Thread(target=on_and_off)
+    return meanwhile(on_and_off)
+
+
+@contextlib.contextmanager
+def meanwhile(act: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Something goes on until it is over."""
+    over = threading.Event()
+    thread = threading.Thread(target=act, args=(over,))
     thread.start()
     try:
         yield

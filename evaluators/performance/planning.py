@@ -20,8 +20,6 @@ from harness.contract import Check, Objection, Part
 from harness.statistics.quantiles import least_n
 from harness.statistics.resampling import PROCESSES as FEWEST
 
-_MOST_ROUNDS = 100
-
 
 def cast(options: Mapping[str, Any]) -> dict[str, Part]:
     """The model that it is held against: one of this spec, or one of an earlier run by the name it had there."""

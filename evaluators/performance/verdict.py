@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from evaluators.performance.language import (
-    BASELINE,
     SESSION,
     at_most_of,
     budget_of,
@@ -19,7 +18,7 @@ from evaluators.performance.language import (
 )
 from evaluators.performance.record import MODEL, Session, Times, session_of, times_of
 from evaluators.timing.budgets import Ruled, least_median, most_seen, quantiles_within, under_noise, verdict_of
-from harness.contract import Check, Outcome, Ruling, Verdict
+from harness.contract import Check, Outcome, Verdict
 from harness.statistics.quantiles import between
 from harness.statistics.resampling import ratio_of_rounds, regressed
 
@@ -204,6 +203,3 @@ def _where(session: Session) -> str:
     told = session.machine
     words = [told.get("processor"), f"{told['cores']} cores" if told.get("cores") else "", session.device]
     return ", ".join(str(word) for word in words if word)
-
-
-__all__ = ["BASELINE", "Ruling", "by_process", "judge"]
