@@ -6,12 +6,11 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from harness import rooms
+from harness import policy, rooms
 from harness.budget import within
 from harness.contract import (
     Blocker,
@@ -127,15 +126,17 @@ def certify(
     if results is None:
         results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
     results = within(plan, results, record.begin.looks if record.begin else {})
-    results = [_followed(result, record) for result in results]
+    day = policy.day_of(record.begin.started) if record.begin else ""
+    results = policy.waived(plan, [_followed(result, record) for result in results], day)
     by_id = {result.id: result for result in results}
-    criteria = _criteria(plan, by_id)
+    criteria = policy.criteria(plan, by_id)
+    score, meaning = policy.score(criteria)
+    waivers = policy.waivers(plan, by_id, day)
     void = [remark.text for remark in record.remarks if remark.voids]
     if record.begin is not None and digests.get(PLAN, record.begin.plan) != record.begin.plan:
         void.insert(0, "the record was begun with another plan")
     void += _other_files(plan, record)
     status, reason = _status(plan, record, results, criteria, void)
-    passed = sum(criterion.verdict == "pass" for criterion in criteria)
     return Certificate(
         schema=Certificate.SCHEMA,
         status=status,
@@ -143,10 +144,16 @@ def certify(
         run=_run(plan, record, results),
         checks=tuple(results),
         criteria=criteria,
-        blockers=tuple(_blocker(plan, result) for result in results if result.verdict in ("fail", "error")),
+        blockers=tuple(_blocker(plan, result) for result in results if _blocks(result)),
         recommendations=tuple(dict.fromkeys(_recommendations(results))),
-        score=round(100 * passed / len(criteria), 1) if criteria else 0.0,
-        expires=_expires(plan, record) if status == "certified" else None,
+        score=score,
+        score_meaning=meaning,
+        expires=policy.expiry(plan, waivers, record.end.finished if record.end else None)
+        if status == "certified"
+        else None,
+        waivers=waivers,
+        locked=None,
+        previous=record.begin.previous if record.begin else None,
         notes=(
             *plan.notes,
             *_numerics(plan, record),
@@ -179,24 +186,6 @@ def _nth(number: int) -> str:
     return words.get(number, f"{number}{ending}")
 
 
-def _criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:
-    """The criteria as declared; where a run declares none, each check is one."""
-    if not plan.criteria:
-        return tuple(
-            CriterionResult(id=r.name, why="", needs=(r.id,), verdict=r.verdict, at=r.at) for r in results.values()
-        )
-    return tuple(
-        CriterionResult(
-            id=c.id, why=c.why, needs=c.needs, verdict=_worst([results[need].verdict for need in c.needs]), at=c.at
-        )
-        for c in plan.criteria
-    )
-
-
-def _worst(rulings: Sequence[Ruling]) -> Ruling:
-    return min(rulings, key=_WORST.index)
-
-
 def _status(
     plan: Plan,
     record: Record,
@@ -205,40 +194,60 @@ def _status(
     void: Sequence[str],
 ) -> tuple[Status, str]:
     """Incomplete outranks everything: what was not measured can't be vouched for, nor fully blamed."""
-    planned, measured = plan.cases(), sum(result.outcomes.total() for result in results)
-    if not results or not planned:
-        return "incomplete", "there was nothing to measure"
-    if record.end is None:
-        return "incomplete", f"the run did not finish: {measured} of {planned} cases have an outcome"
-    if measured < planned:
-        why = f" ({record.end.stopped})" if record.end.stopped else ""
-        return "incomplete", f"{planned - measured} of {planned} cases have no outcome{why}"
-    if record.end.stopped:
-        return "incomplete", record.end.stopped
-    if void:
-        return "incomplete", void[0]
-    unsteady = [key for key, digests in _digests(record).items() if key and len(digests) > 1]
-    if unsteady:
-        return "incomplete", f"the model {unsteady[0]} was not the same throughout the run"
-    bad = [result for result in results if result.verdict in ("fail", "error")]
+    lacking = _lacking(plan, record, results, void)
+    if lacking is not None:
+        return "incomplete", lacking
+    bad = [result for result in results if _blocks(result)]
     if bad:
         return (
             "blocked",
             f"{_count(len(bad), 'check')} of {len(results)} did not pass: {_names(bad)}",
         )
-    open_ = [result for result in results if result.verdict == "inconclusive"]
+    open_ = [result for result in results if result.verdict == "inconclusive" and not result.waived]
     if open_:
         return (
             "inconclusive",
             f"{_count(len(open_), 'check')} of {len(results)} could not be decided: {_names(open_)}",
         )
-    unheard = [criterion for criterion in criteria if criterion.verdict != "pass"]
+    unheard = [criterion for criterion in criteria if criterion.verdict != "pass" and not criterion.waived]
     if unheard:
         return "inconclusive", f"{unheard[0].id} stands on a check that can't be measured here"
-    mute = [result for result in results if result.verdict == "unsupported"]
-    passed = len(results) - len(mute)
-    said = f"{'all ' * (passed > 1 and not mute)}{_count(passed, 'check')} passed on {_count(planned, 'case')}"
-    return "certified", said + (f"; {_names(mute)} can't be measured here, and no criterion needs it" if mute else "")
+    if not any(result.verdict == "pass" for result in results):
+        return "inconclusive", "no check passed: all are waived"
+    return "certified", _passed(results, plan.cases())
+
+
+def _lacking(plan: Plan, record: Record, results: Sequence[CheckResult], void: Sequence[str]) -> str | None:
+    """Why not everything that was planned was measured as it was planned."""
+    planned, measured = plan.cases(), sum(result.outcomes.total() for result in results)
+    if not results or not planned:
+        return "there was nothing to measure"
+    if record.end is None:
+        return f"the run did not finish: {measured} of {planned} cases have an outcome"
+    if measured < planned:
+        why = f" ({record.end.stopped})" if record.end.stopped else ""
+        return f"{planned - measured} of {planned} cases have no outcome{why}"
+    if record.end.stopped:
+        return record.end.stopped
+    if void:
+        return void[0]
+    unsteady = [key for key, digests in _digests(record).items() if key and len(digests) > 1]
+    return f"the model {unsteady[0]} was not the same throughout the run" if unsteady else None
+
+
+def _passed(results: Sequence[CheckResult], planned: int) -> str:
+    """What passed of a run that is certified, and what did not have to."""
+    excused = [result for result in results if result.waived]
+    mute = [result for result in results if result.verdict == "unsupported" and not result.waived]
+    passed = len(results) - len(mute) - len(excused)
+    whole = passed > 1 and not mute and not excused
+    said = f"{'all ' * whole}{_count(passed, 'check')} passed on {_count(planned, 'case')}"
+    said += f"; {_names(excused)} did not, and {'is' if len(excused) == 1 else 'are'} waived" if excused else ""
+    return said + (f"; {_names(mute)} can't be measured here, and no criterion needs it" if mute else "")
+
+
+def _blocks(result: CheckResult) -> bool:
+    return result.verdict in ("fail", "error") and not result.waived
 
 
 def _names(results: Sequence[CheckResult]) -> str:
@@ -285,13 +294,6 @@ def _recommendations(results: Sequence[CheckResult]) -> list[str]:
         if changed := news(result):
             said.append(f"{result.name}: {changed}")
     return said
-
-
-def _expires(plan: Plan, record: Record) -> str | None:
-    spans = [spec.expires for spec in plan.specs if spec.expires is not None]
-    if not spans or record.end is None:
-        return None
-    return (datetime.fromisoformat(record.end.finished) + timedelta(seconds=min(spans))).isoformat()
 
 
 def _other_files(plan: Plan, record: Record) -> list[str]:

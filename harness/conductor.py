@@ -136,7 +136,7 @@ class Conductor:
         done = [self.judged(at) for at in range(len(self.plan.checks)) if self.complete(at)]
         with contextlib.suppress(OSError):
             remember(self.folder.parent, self.plan, self.id, done)
-        for name in rooms.names(rooms.REPORTS):
+        for name in rooms.reports():
             try:
                 self.told.append(tell_one(run, self.folder, name))
             except Exception as error:

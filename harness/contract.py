@@ -115,6 +115,8 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Cases measured in one go, by one worker: fixed here, so that scheduling can't change an answer."""
     timeout: float = 300.0
     """Seconds a case may take."""
+    after: tuple[str, ...] = ()
+    """Ids of the checks that it stands on: it is measured only once they passed."""
 
     def batches(self) -> int:
         return -(-len(self.cases) // self.batch)
@@ -127,6 +129,21 @@ class Criterion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     needs: tuple[str, ...]
     at: str
     why: str = ""
+    weight: float | None = None
+    """Its part of the score among the criteria of its file; alike where none is told."""
+    spec: str = ""
+    """The file that declares it."""
+
+
+class Waiver(Struct, frozen=True, kw_only=True):
+    """A person's word that a check which does not pass need not hold up a certificate, for a while."""
+
+    checks: tuple[str, ...]
+    who: str
+    why: str
+    until: str
+    """The last day that it holds, as 2027-01-31."""
+    at: str
 
 
 class SpecFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,10 +155,14 @@ class SpecFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     numerics: Numerics | None = None
     expires: float | None = None
     """Seconds for which a certificate holds."""
+    ends: str = ""
+    """The last day that it holds, as 2027-01-31, where that is told instead."""
     error_rate: float | None = None
     """The chance of any false claim that the checks of this spec may have together; each has its own unless told."""
     spends: bool = False
     """Whether each look at the same question takes a part of that."""
+    over: bool = False
+    """Whether it has no checks of its own, and stands over the specs beside and below it."""
 
 
 class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -156,6 +177,7 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     models: dict[str, Declared] = {}
     checks: tuple[Check, ...] = ()
     criteria: tuple[Criterion, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     notes: tuple[str, ...] = ()
 
     def cases(self) -> int:
@@ -385,6 +407,8 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     """The how-manieth time these very models were asked this very question."""
     characteristics: Characteristics | None = None
     trends: tuple[Trend, ...] = ()
+    waived: bool = False
+    """Whether it does not pass, and somebody answers for that."""
 
 
 class CriterionResult(Struct, frozen=True, kw_only=True):
@@ -393,13 +417,74 @@ class CriterionResult(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...]
     verdict: Ruling
     at: str
+    weight: float
+    """Its part of the score, of 1 in all."""
+    waived: bool = False
+    """Whether whatever does not pass of what it needs is waived."""
+
+
+class WaiverResult(Struct, frozen=True, kw_only=True):
+    check: str
+    who: str
+    why: str
+    until: str
+    at: str
+    used: bool
+    """Whether the certificate stands on it: the check does not pass, and it may be waived."""
 
 
 class Blocker(Struct, frozen=True, kw_only=True):
     check: str
+    """The id of a check; of a bar that was moved otherwise, the path of a spec."""
     reason: str
     at: str
     reproduce: str
+
+
+class Moved(Struct, frozen=True, kw_only=True):
+    """What is otherwise than when the bar was locked."""
+
+    check: str
+    """The id of a check, or the path of a spec."""
+    what: str
+    """Such as `gate.pass_rate`, `n`, `the cases`, `the judge` or `criteria`."""
+    was: Any
+    now: Any
+
+
+class Locked(Struct, frozen=True, kw_only=True):
+    """What was locked before a run began, and what became of it."""
+
+    digest: str
+    """Of the lock."""
+    at: str
+    """When it was locked, by the clock of whoever did."""
+    checks: int
+    """How many checks of the run it holds."""
+    moved: tuple[Moved, ...] = ()
+    unlocked: tuple[str, ...] = ()
+    """Checks of the run that it does not hold."""
+    reworded: tuple[str, ...] = ()
+    """Files whose text is another, and that say the same."""
+
+
+class Before(Struct, frozen=True, kw_only=True):
+    """What an earlier run said of a check."""
+
+    verdict: Ruling
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+
+
+class Previous(Struct, frozen=True, kw_only=True):
+    """The run that asked the same specs last, as it told of itself."""
+
+    run: str
+    started: str
+    status: Status
+    score: float
+    checks: dict[str, Before]
 
 
 class RunFacts(Struct, frozen=True, kw_only=True):
@@ -428,7 +513,11 @@ class Certificate(Struct, frozen=True, kw_only=True):
     blockers: tuple[Blocker, ...]
     recommendations: tuple[str, ...]
     score: float
+    score_meaning: str
     expires: str | None
+    waivers: tuple[WaiverResult, ...]
+    locked: Locked | None
+    previous: Previous | None
     notes: tuple[str, ...]
     provenance: dict[str, Any]
 
@@ -707,6 +796,8 @@ class Pages(Protocol):
     """Everything that a report may tell: the run folder, read and recomputed."""
 
     plan: Plan
+    data: Mapping[str, bytes]
+    """The files that everything else follows from, `plan.json` and `outcomes.jsonl`, as they are."""
 
     @property
     def certificate(self) -> Certificate: ...
@@ -727,7 +818,15 @@ class Pages(Protocol):
 
 
 class Report(Protocol):
-    """A room of reports: a format. A pure function from a run to a file's bytes."""
+    """A room of reports: a format. A pure function from a run to a file's bytes.
+
+    Optional names: `ON_REQUEST`, True where it is written only when it is asked for, as `hallmark report --format`
+    does; `record_of(data)`, the `data` of the pages that such a file was told from, where they travel in it;
+    `same(pages, data)`, whether a file tells of this run, where that takes more than to tell it again, as where one
+    run may be told in other bytes; `send(pages, folder, to)`, which tells a service
+    of the run and gives where it can be seen, for `hallmark report --format NAME --to WHERE`; `NEEDS`, the extra
+    of ours without which it can't be told.
+    """
 
     FILE: str
 

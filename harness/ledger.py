@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from harness.contract import Outcome, Setting, by_case
+from harness.contract import Outcome, Previous, Setting, by_case
 
 FILE = "outcomes.jsonl"
 PLAN = "plan.json"
@@ -33,6 +33,11 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="begi
     """What was changed, by check, of what had been promised before anyone looked."""
     earlier: dict[str, dict[str, list[float]]] = {}
     """What earlier runs on the same machine figured, by check and figure, the oldest first."""
+    lock: dict[str, Any] | None = None
+    """The lock that the run refers to, whole, where there is one."""
+    judges: dict[str, str] = {}
+    """Digest of what judges, by kind, where there is a lock to hold it against."""
+    previous: Previous | None = None
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="remark"):

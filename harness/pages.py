@@ -29,11 +29,12 @@ class Run:
 
     def __init__(self, plan_data: bytes, outcomes_data: bytes, results: Sequence[CheckResult] | None = None) -> None:
         self.plan = _plan(plan_data)
+        self.data: Mapping[str, bytes] = {PLAN: plan_data, OUTCOMES: outcomes_data}
         try:
             self.record = Record(outcomes_data)
         except Damaged as error:
             raise NotARun(f"{OUTCOMES}: {error}") from None
-        self.digests = {PLAN: digest(plan_data), OUTCOMES: digest(outcomes_data)}
+        self.digests = {name: digest(data) for name, data in self.data.items()}
         self._results = results
 
     @cached_property
@@ -82,7 +83,7 @@ def _plan(data: bytes) -> Plan:
 
 def tell(run: Run, folder: Path) -> list[Path]:
     """Write every report that an installed room can tell, each whole or not at all."""
-    return [tell_one(run, folder, name) for name in rooms.names(rooms.REPORTS)]
+    return [tell_one(run, folder, name) for name in rooms.reports()]
 
 
 def tell_one(run: Run, folder: Path, name: str) -> Path:

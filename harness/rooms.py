@@ -67,6 +67,11 @@ def report(format: str) -> Report:
     return typed(Report, _room(REPORTS, format))
 
 
+def reports() -> list[str]:
+    """The formats that every run is told in."""
+    return [name for name in names(REPORTS) if not getattr(report(name), "ON_REQUEST", False)]
+
+
 def load_all(kinds: Iterable[str], models: Iterable[Declared]) -> None:
     """Load what a run will need, so that what can't be loaded is told before anything is measured."""
     for kind in kinds:
