@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 _FORM = struct.Struct("<qqqd")
-IDLE, OPENING, TOGETHER, LASTING, WAITING = -1, -2, -3, -4, -5
+IDLE, OPENING, TOGETHER, LASTING, WAITING, GROUND = -1, -2, -3, -4, -5, -6
 """Positions that are no case: doing nothing, opening a model, answering a whole batch in one go, doing what was given
-a time of its own, waiting for others."""
+a time of its own, waiting for others, waiting for the verdict of a check that what it has to measure stands on."""
 
 
+OPEN, SHUT = "open", "shut"
+"""Whether a check lets be measured what stands on it."""
 OPENING_TIME = 3600.0
 """Seconds that opening a model may take: building one, or waiting for another process to, is not answering."""
 STARTING_TIME = 60.0
@@ -42,7 +44,7 @@ def time_for(position: int, timeout: float, batch: int) -> float:
     """How long a process may stand at a position before it is ended from outside."""
     if position == OPENING:
         return OPENING_TIME
-    if position == WAITING:
+    if position in (WAITING, GROUND):
         return 2 * PATIENCE
     if position == LASTING:
         return GRACE  # it stands there since its time is over
@@ -70,6 +72,35 @@ def decide(boards: Path, check: int) -> None:
 
 def is_decided(boards: Path, check: int) -> bool:
     return (boards / f"decided {check}").exists()
+
+
+def rule(boards: Path, check: int, opens: str) -> None:
+    """Tell all workers whether a check that others stand on lets them be measured: OPEN or SHUT."""
+    path = boards / f"ruled {check}"
+    draft = boards / f".ruled {check}"
+    draft.write_text(opens)
+    draft.replace(path)
+
+
+def ruled(boards: Path, check: int) -> str | None:
+    """OPEN or SHUT; None where its verdict is not known yet."""
+    try:
+        return (boards / f"ruled {check}").read_text()
+    except OSError:
+        return None
+
+
+_STILL = 2.0
+
+
+def all_stand_still(boards: Path) -> bool:
+    """Whether no worker does anything but wait for verdicts: what those need stands behind what waits for them."""
+    now = time.monotonic()
+    for path in boards.iterdir():
+        doing = read_board(path) if path.name.startswith("gw") else None
+        if doing is not None and (doing.position not in (GROUND, IDLE) or now - doing.since < _STILL):
+            return False
+    return True
 
 
 class Board:

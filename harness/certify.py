@@ -10,15 +10,19 @@ from typing import Any
 
 import msgspec
 
-from harness import policy, rooms
+from harness import bar, policy, rooms
+from harness.advice import recommendations
 from harness.budget import within
 from harness.contract import (
+    STANDS_ON,
     Blocker,
     Certificate,
     Characteristics,
     Check,
     CheckResult,
     CriterionResult,
+    Locked,
+    Moved,
     Outcome,
     Plan,
     Ruling,
@@ -26,10 +30,11 @@ from harness.contract import (
     Status,
     Tally,
     Verdict,
+    WaiverResult,
 )
 from harness.ledger import PLAN as PLAN
 from harness.ledger import Record
-from harness.trends import news, trends
+from harness.trends import trends
 
 _WORST: Sequence[Ruling] = ("error", "fail", "inconclusive", "unsupported", "pass")
 
@@ -66,6 +71,8 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
     missing = len(check.cases) - len(outcomes)
     if not outcomes:
         return Verdict(verdict="inconclusive", reason="no case was measured")
+    if stood := _stood_on(check, outcomes):
+        return Verdict(verdict="inconclusive", reason=f"skipped: {stood}, which did not pass", advice="mend that first")
     try:
         verdict = rooms.evaluator(check.kind).judge(check, outcomes)
         flaw = _flaw(verdict, _needed(check, outcomes))
@@ -83,6 +90,12 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
         advice = "measure every case"
         return msgspec.structs.replace(verdict, verdict="inconclusive", reason=reason, needed_n=None, advice=advice)
     return verdict
+
+
+def _stood_on(check: Check, outcomes: Sequence[Outcome]) -> str:
+    """What a check stands on that was not measured because of it."""
+    whys = {each.reason for each in outcomes if each.outcome == "skipped" and each.reason.startswith(STANDS_ON)}
+    return min(whys) if check.after and whys else ""
 
 
 def _needed(check: Check, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -127,6 +140,7 @@ def certify(
         results = [judge(check, record.checks.get(check.id, {})) for check in plan.checks]
     results = within(plan, results, record.begin.looks if record.begin else {})
     day = policy.day_of(record.begin.started) if record.begin else ""
+    locked = bar.held(plan, record.begin) if record.begin else None
     results = policy.waived(plan, [_followed(result, record) for result in results], day)
     by_id = {result.id: result for result in results}
     criteria = policy.criteria(plan, by_id)
@@ -136,7 +150,11 @@ def certify(
     if record.begin is not None and digests.get(PLAN, record.begin.plan) != record.begin.plan:
         void.insert(0, "the record was begun with another plan")
     void += _other_files(plan, record)
+    blockers = [_blocker(plan, result) for result in results if _blocks(result)]
+    blockers += [_moved(plan, moved) for moved in locked.moved] if locked else []
     status, reason = _status(plan, record, results, criteria, void)
+    if locked and locked.moved and status in ("certified", "inconclusive"):
+        status, reason = "blocked", f"the bar moved after it was locked: {_told(locked.moved)}"
     return Certificate(
         schema=Certificate.SCHEMA,
         status=status,
@@ -144,20 +162,22 @@ def certify(
         run=_run(plan, record, results),
         checks=tuple(results),
         criteria=criteria,
-        blockers=tuple(_blocker(plan, result) for result in results if _blocks(result)),
-        recommendations=tuple(dict.fromkeys(_recommendations(results))),
+        blockers=tuple(blockers),
+        recommendations=recommendations(plan, record.checks, results, locked),
         score=score,
         score_meaning=meaning,
         expires=policy.expiry(plan, waivers, record.end.finished if record.end else None)
         if status == "certified"
         else None,
         waivers=waivers,
-        locked=None,
+        locked=locked,
         previous=record.begin.previous if record.begin else None,
         notes=(
             *plan.notes,
             *_numerics(plan, record),
             *_looks(record, results),
+            *_waivers(waivers),
+            *_lock(locked),
             *(remark.text for remark in record.remarks),
         ),
         provenance=_provenance(plan, record, digests),
@@ -168,6 +188,40 @@ def _followed(result: CheckResult, record: Record) -> CheckResult:
     """With how its figures went, where earlier runs told them."""
     earlier = record.begin.earlier.get(result.id) if record.begin else None
     return msgspec.structs.replace(result, trends=trends(result, earlier)) if earlier else result
+
+
+def _waivers(waivers: Sequence[WaiverResult]) -> list[str]:
+    """Waivers that nothing stands on."""
+    idle = [each for each in waivers if not each.used]
+    return [f"{each.check.rpartition('::')[2]}: the waiver at {each.at} is not needed: take it out" for each in idle]
+
+
+def _lock(locked: Locked | None) -> list[str]:
+    """What a reviewer must know of a bar that was locked, where it did not move."""
+    if locked is None:
+        return []
+    said = [f"{name}: its text is another than when the bar was locked, and says the same" for name in locked.reworded]
+    many = len(locked.unlocked)
+    return said + (
+        [f"{_count(many, 'check')} came after the bar was locked, {locked.unlocked[0]} first"] if many else []
+    )
+
+
+def _told(moved: Sequence[Moved]) -> str:
+    """The first of what moved, and how much more did."""
+    more = f", and {len(moved) - 1} more" if len(moved) > 1 else ""
+    return f"{moved[0].check.rpartition('::')[2]}: {bar.told(moved[0])}{more}"
+
+
+def _moved(plan: Plan, moved: Moved) -> Blocker:
+    at = next((check.at for check in plan.checks if check.id == moved.check), moved.check.partition("::")[0])
+    spec = moved.check.partition("::")[0]
+    return Blocker(
+        check=moved.check,
+        reason=f"the bar moved after it was locked: {bar.told(moved)}",
+        at=at if ":" in at else f"{at}:1",
+        reproduce=f"hallmark plan {shlex.quote(spec)}",
+    )
 
 
 def _looks(record: Record, results: Sequence[CheckResult]) -> list[str]:
@@ -281,19 +335,6 @@ def _blocker(plan: Plan, result: CheckResult) -> Blocker:
         at=result.at,
         reproduce=f"hallmark run {shlex.quote(result.id)}{numerics}",
     )
-
-
-def _recommendations(results: Sequence[CheckResult]) -> list[str]:
-    said = []
-    for result in results:
-        if result.verdict == "inconclusive" and result.needed_n:
-            more = f"collect {result.needed_n - result.n} more cases ({result.needed_n} in all)"
-            said.append(f"{result.name}: {more}: that many would decide it, if things go on as they went")
-        elif result.advice:
-            said.append(f"{result.name}: {result.advice}")
-        if changed := news(result):
-            said.append(f"{result.name}: {changed}")
-    return said
 
 
 def _other_files(plan: Plan, record: Record) -> list[str]:

@@ -13,10 +13,14 @@ import pytest
 
 from harness import rooms
 from harness.bench import Bench
-from harness.board import Board, is_decided
+from harness.board import GROUND, IDLE, SHUT, Board, all_stand_still, is_decided, ruled
 from harness.contract import DECIDED, Outcome
 from harness.items import DESK, Desk, SpecNode, UnitItem, pytest_id
 from harness.shelf import Shelf
+from harness.stages import ranks, skipped, stands_on
+
+_GLANCE = 0.02
+"""Seconds between two looks whether a verdict is known."""
 
 
 class Collecting:
@@ -37,8 +41,9 @@ class Collecting:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """What must have the machine for itself comes last: by then others wait for nothing."""
-        items.sort(key=lambda item: isinstance(item, UnitItem) and rooms.quiet(item.check))
+        """What must have the machine for itself comes last, and after what it stands on: by then nobody waits."""
+        rank = ranks(self.desk.plan)
+        items.sort(key=lambda item: rank[item.unit.check] if isinstance(item, UnitItem) else 0)
 
     def _take_up_failed_gates(self) -> None:
         """`--lf` measures a gated check that failed as a whole: its cases are no failures of their own."""
@@ -61,6 +66,7 @@ class Measuring:
         self._boards = boards
         self._board = boards / worker if worker else None
         self._bench: Bench | None = None
+        self._selected: set[int] | None = None
 
     @property
     def bench(self) -> Bench:
@@ -72,12 +78,36 @@ class Measuring:
     def measure(self, item: UnitItem, into: list[Outcome]) -> float:
         """Add the outcomes of a unit to `into`; returns when it began."""
         started, unit = time.time(), item.unit
-        if hasattr(rooms.evaluator(item.check.kind), "decided") and is_decided(self._boards, unit.check):
-            cases = [item.check.cases[position].id for position in unit.positions]
-            into += [Outcome(case=id, outcome="skipped", check=item.check.id, reason=DECIDED) for id in cases]
+        shut = self._ground(item) if item.check.after else ""
+        if shut is None:
+            return started  # it is measured once the verdicts that it needs are known
+        if shut:
+            into += skipped(item.check, unit.positions, shut)
+        elif hasattr(rooms.evaluator(item.check.kind), "decided") and is_decided(self._boards, unit.check):
+            into += skipped(item.check, unit.positions, DECIDED)
         else:
             self.bench.measure(unit.check, unit.batch, unit.positions, into)
         return started
+
+    def _ground(self, item: UnitItem) -> str | None:
+        """Why a unit is not measured, given what its check stands on; None where that can't be known here and now.
+
+        What was not selected is not waited for: then its check was asked for without it.
+        """
+        if self._selected is None:
+            self._selected = {each.unit.check for each in item.session.items if isinstance(each, UnitItem)}
+        grounds = [at for at in self.desk.grounds(item.unit.check) if at in self._selected]
+        while waiting := [at for at in grounds if ruled(self._boards, at) is None]:
+            if self._board is None:
+                return None
+            self.bench.board.show(item.unit.check, GROUND)
+            while any(ruled(self._boards, at) is None for at in waiting):
+                if all_stand_still(self._boards):
+                    self.bench.board.show(-1, IDLE)
+                    return None
+                time.sleep(_GLANCE)
+            self.bench.board.show(-1, IDLE)
+        return stands_on(self.desk.plan, [at for at in grounds if ruled(self._boards, at) == SHUT])
 
 
 def shelf(config: pytest.Config, say: Callable[[str], None] = lambda text: None) -> Shelf:

@@ -13,21 +13,22 @@ from pathlib import Path
 
 import msgspec
 
-from harness import provenance, rooms
-from harness.board import decide
+from harness import bar, policy, provenance, rooms
+from harness.board import OPEN, SHUT, decide, rule
 from harness.budget import shared, within
 from harness.certify import PLAN, judge
 from harness.codec import digest, digest_of_file
-from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting
-from harness.history import past, remember
+from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting, Waiver
+from harness.history import past, previous, remember
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Begin, End, Ledger, Remark, certified_as
 from harness.pages import CERTIFICATE, Run, tell_one
+from harness.stages import grounds, stands_on
 from harness.store import point_at, write_whole
 
 
-class CannotWrite(Exception):
-    """The run folder can't be written: said before any model is opened."""
+class CannotBegin(Exception):
+    """The run folder can't be written, or what it refers to can't be read: said before any model is opened."""
 
 
 class Conductor:
@@ -36,7 +37,7 @@ class Conductor:
         self.root = root
         self.started = datetime.now(UTC)
         self._clock = time.monotonic()
-        self.id = f"{self.started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.id = f"{self.started:%Y%m%d-%H%M%S}-{self.started.microsecond // 1000:03x}{secrets.token_hex(1)}"
         self.folder = runs / self.id
         self.boards = self.folder / ".boards"
         data = msgspec.json.encode(plan)
@@ -46,6 +47,7 @@ class Conductor:
             self.ledger = Ledger(self.folder / OUTCOMES)
             started = self.started.isoformat(timespec="seconds")
             behind = past(runs, plan)
+            lock = bar.read(root)
             begin = Begin(
                 run=self.id,
                 started=started,
@@ -54,12 +56,21 @@ class Conductor:
                 looks=behind.looks,
                 broken=behind.broken,
                 earlier=behind.earlier,
+                previous=previous(runs, plan),
+                lock=lock,
+                judges=bar.judges(check.kind for check in plan.checks) if lock else {},
             )
             self.ledger.append([begin])
+        except bar.NotALock as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise CannotBegin(str(error)) from None
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise CannotWrite(f"the run folder {self.folder} can't be written: {error.strerror}") from None
+            raise CannotBegin(f"the run folder {self.folder} can't be written: {error.strerror}") from None
         self._looks = behind.looks
+        self.day = policy.day_of(started)
+        self._under = grounds(plan)
+        self._grounds = {low for lows in self._under.values() for low in lows}
         self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
         self.results: dict[int, CheckResult] = {}
         self._decided: set[int] = set()
@@ -77,7 +88,15 @@ class Conductor:
         self._settings.update(setting.id for setting in unknown)
         found.update((outcome.case, outcome) for outcome in fresh)
         self._look_whether_decided(index)
+        if fresh and index in self._grounds and self.complete(index):
+            opens = policy.opens(self.plan, self.judged(index), self.day)
+            rule(self.boards, index, OPEN if opens else SHUT)
         return fresh
+
+    def shut(self, index: int) -> str:
+        """Why a check is not measured, given the verdicts of what it stands on; empty where nothing speaks against."""
+        lows = [at for at in self._under.get(index, ()) if self.complete(at)]
+        return stands_on(self.plan, [at for at in lows if not policy.opens(self.plan, self.judged(at), self.day)])
 
     def _look_whether_decided(self, index: int) -> None:
         check = self.plan.checks[index]
@@ -115,9 +134,15 @@ class Conductor:
         """The verdict of a check among those that it shares an error rate with."""
         own = self.judged(index)
         if shared(self.plan, own.id) is None:
-            return within(self.plan, [own], self._looks)[0]
-        results = [self.judged(at) for at in range(len(self.plan.checks))]
-        return within(self.plan, results, self._looks)[index]
+            found = within(self.plan, [own], self._looks)[0]
+        else:
+            results = [self.judged(at) for at in range(len(self.plan.checks))]
+            found = within(self.plan, results, self._looks)[index]
+        return policy.waived(self.plan, [found], self.day)[0]
+
+    def waiver(self, index: int) -> Waiver | None:
+        """What a check is waived by, should it not pass."""
+        return policy.waiver_of(self.plan, self.plan.checks[index].id, self.day)
 
     def finish(self, stopped: str | None) -> Certificate:
         """Close the record, certify it and tell it in every format; `runs/latest` then points here."""

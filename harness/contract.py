@@ -29,6 +29,9 @@ EXIT: Mapping[Status, int] = {"certified": 0, "blocked": 1, "incomplete": 2, "in
 DECIDED = "decided"
 """The reason of a case that was not needed any more, since its check may stop early and had come to its verdict."""
 
+STANDS_ON = "stands on "
+"""How the reason of a case starts that was not measured since a check that its own stands on did not pass."""
+
 _T = TypeVar("_T")
 
 
@@ -806,6 +809,9 @@ class Pages(Protocol):
     def settings(self) -> Sequence[Setting]: ...
 
     def outcomes(self, check: str) -> Mapping[str, Outcome]: ...
+
+    def gated(self, check: Check) -> bool:
+        """Whether a missed case of this check leaves the say to the verdict."""
 
     def panel(self, kind: str) -> str:
         """The source of that kind's fragment of the HTML report."""

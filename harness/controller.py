@@ -15,10 +15,11 @@ from _pytest.junitxml import xml_key
 from harness import rooms
 from harness.board import read_board
 from harness.collecting import Collecting, Measuring, runs_of, shelf
-from harness.conductor import CannotWrite, Conductor
+from harness.conductor import CannotBegin, Conductor
 from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
 from harness.pages import NotARun
+from harness.stages import ranks, skipped
 from harness.summary import Brief, summarise
 from harness.watch import Watch
 
@@ -28,6 +29,7 @@ _LETTERS = {
     "error": ("error", "E", "ERROR"),
     "inconclusive": ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
     "unsupported": ("unsupported", "u", ("UNSUPPORTED", {"yellow": True})),
+    "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
     "incomplete": ("incomplete", "", ""),
 }
 NOTHING = pytest.ExitCode.NO_TESTS_COLLECTED
@@ -49,7 +51,7 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
     try:
         rooms.load_all({check.kind for check in plan.checks}, plan.models.values())
         conductor = Conductor(plan, config.rootpath, runs_of(config))
-    except (CannotWrite, rooms.NoSuchRoom) as error:
+    except (CannotBegin, rooms.NoSuchRoom) as error:
         raise pytest.UsageError(str(error)) from None
     gc.freeze()  # the plan lives as long as the session: collecting garbage need not walk it again and again
     config.pluginmanager.register(Controller(session, desk, conductor), "hallmark-controller")
@@ -133,6 +135,7 @@ class Controller(Collecting):
             "plan": str(self.conductor.folder / "plan.json"),
             "boards": str(self.conductor.boards),
             "selection": msgspec.json.encode(self.desk.selection),
+            "day": self.conductor.day,
         }
 
     @pytest.hookimpl(tryfirst=True)
@@ -197,7 +200,8 @@ class Controller(Collecting):
     def _reporter(self, index: int) -> Reporter:
         known = self._reporters.get(index)
         if known is None:
-            known = self._reporters[index] = Reporter(self.desk.plan.checks[index])
+            check = self.desk.plan.checks[index]
+            known = self._reporters[index] = Reporter(check, self.conductor.waiver(index))
         return known
 
     def _recorded(self, packet: Packet) -> list[pytest.TestReport]:
@@ -314,11 +318,15 @@ class Controller(Collecting):
 
     def _measure_what_was_lost(self) -> None:
         """Nothing that was selected stays without an outcome, whatever became of the workers."""
-        for unit in self.desk.units():
+        rank = ranks(self.desk.plan)
+        for unit in sorted(self.desk.units(), key=lambda unit: rank[unit.check]):
             check = self.desk.plan.checks[unit.check]
             found = self.conductor.found[unit.check]
-            if unit.nodeid in (self.selected or ()) and any(check.cases[p].id not in found for p in unit.positions):
-                self._tell(self._recorded(self._apart(unit, [])))
+            left = [p for p in unit.positions if check.cases[p].id not in found]
+            if unit.nodeid in (self.selected or ()) and left:
+                shut = self.conductor.shut(unit.check)
+                spared = Packet(unit.check, skipped(check, left, shut), [], time.time()) if shut else None
+                self._tell(self._recorded(spared or self._apart(unit, [])))
 
     def _tell_of_the_run(self, certificate: Certificate) -> None:
         """Where all checks pass and the run certifies nothing, JUnit and the terminal must not be green."""

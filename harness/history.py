@@ -16,12 +16,14 @@ from msgspec.structs import replace
 from harness import provenance, rooms
 from harness.budget import is_claim
 from harness.codec import digest_of
-from harness.contract import Check, CheckResult, Plan, Ruling
+from harness.contract import Before, Check, CheckResult, Plan, Previous, Ruling, Status
 from harness.trends import counts, followed
 
 FILE = "history.jsonl"
 RUNS = 200
 """So many earlier runs are shown to a run."""
+_LOOKED_AT = 50
+"""Of so many runs the newest is looked for that asked the same specs."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +90,54 @@ def past(runs: Path, plan: Plan) -> Past:
         if first is not None and (said := list(_broken(first, pledge))):
             broken[check.id] = said
     return Past(looks, broken, _earlier(plan, [line for line in every if line.figures and counts(line.verdict)]))
+
+
+class _Run(msgspec.Struct, frozen=True):
+    id: str
+    started: str
+
+
+class _Result(msgspec.Struct, frozen=True):
+    id: str
+    verdict: Ruling
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What is read of an earlier certificate."""
+
+    status: Status
+    score: float
+    run: _Run
+    checks: list[_Result]
+
+
+def previous(runs: Path, plan: Plan) -> Previous | None:
+    """The newest run that came to its end and asked any of these specs, as it tells of itself."""
+    paths = {spec.path for spec in plan.specs if not spec.over}
+    try:
+        folders = sorted(
+            (entry.name for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False)), reverse=True
+        )
+    except OSError:
+        return None
+    for name in folders[:_LOOKED_AT]:
+        try:
+            told = msgspec.json.decode((runs / name / "certificate.json").read_bytes(), type=_Told)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        checks = {each.id: _before(each) for each in told.checks if each.id.partition("::")[0] in paths}
+        if checks and told.status != "incomplete":
+            return Previous(
+                run=told.run.id, started=told.run.started, status=told.status, score=told.score, checks=checks
+            )
+    return None
+
+
+def _before(result: _Result) -> Before:
+    return Before(verdict=result.verdict, estimate=result.estimate, interval=result.interval, n=result.n)
 
 
 def _earlier(plan: Plan, lines: Sequence[Asked]) -> dict[str, dict[str, list[float]]]:

@@ -13,8 +13,9 @@ import pytest
 from msgspec import UNSET
 
 from harness import rooms
-from harness.contract import Case, Certificate, Check, CheckResult, Outcome, Plan, Setting
+from harness.contract import Case, Certificate, Check, CheckResult, Outcome, Plan, Setting, Waiver
 from harness.spec.faults import meant, visible
+from harness.stages import grounds
 
 try:
     from _pytest.nodeid import NodeId
@@ -138,12 +139,17 @@ class Desk:
         self.plan = plan
         self.selection = selection
         self.by_spec: dict[str, list[Unit]] = {spec.path: [] for spec in plan.specs}
+        self._grounds = grounds(plan)
         for unit in units(plan, selection):
             self.by_spec[plan.checks[unit.check].id.partition("::")[0]].append(unit)
 
     def units(self) -> Iterator[Unit]:
         for found in self.by_spec.values():
             yield from found
+
+    def grounds(self, check: int) -> Sequence[int]:
+        """The checks that one stands on."""
+        return self._grounds.get(check, ())
 
 
 DESK = pytest.StashKey[Desk]()
@@ -220,10 +226,11 @@ def pytest_id(nodeid: str) -> Any:
 class Reporter:
     """Makes the reports of one check."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, waiver: Waiver | None = None) -> None:
         self.check = check
         self.cases = {case.id: case for case in check.cases}
         self.gated = rooms.gated(check)
+        self.excuse = GATED if self.gated else f"missed; waived by {waiver.who} until {waiver.until}" if waiver else ""
         self.keywords: dict[str, Any] = {check.kind: 1}
         spec, _, self.tail = check.id.partition("::")
         self.spec, self.line = spec, line_of(check.at, spec)
@@ -241,9 +248,9 @@ class Reporter:
             report.outcome = "skipped"
             report.longrepr = (self.spec, self.line + 1, visible(outcome.reason))
             return report
-        if word == "missed" and self.gated:
+        if word == "missed" and self.excuse:
             report.outcome = "skipped"
-            report.wasxfail = GATED
+            report.wasxfail = visible(self.excuse)
             report.longrepr = self._told(outcome)
             return report
         report.outcome = "failed"
@@ -281,12 +288,13 @@ class Reporter:
     def verdict(self, result: CheckResult, outcomes: Iterable[Outcome]) -> pytest.TestReport:
         report = self._report(self.check.id, self.tail, 0.0, time.time())
         incomplete = result.outcomes.total() < result.planned
-        report.__dict__["hallmark_verdict"] = "incomplete" if incomplete else result.verdict
+        told = "incomplete" if incomplete else "waived" if result.waived else result.verdict
+        report.__dict__["hallmark_verdict"] = told
         line = f"{result.verdict}: {result.reason}"
         if result.verdict == "pass":
             return report
-        if result.verdict == "unsupported" or incomplete:
-            said = f"incomplete: {result.reason}" if incomplete else line
+        if result.verdict == "unsupported" or incomplete or result.waived:
+            said = f"incomplete: {result.reason}" if incomplete else f"waived, {line}" if result.waived else line
             report.outcome, report.longrepr = "skipped", (self.spec, self.line + 1, visible(said))
             return report
         report.outcome = "failed"

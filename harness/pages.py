@@ -52,6 +52,9 @@ class Run:
     def outcomes(self, check: str) -> Mapping[str, Outcome]:
         return self.record.checks.get(check, {})
 
+    def gated(self, check: Check) -> bool:
+        return rooms.gated(check)
+
     def panel(self, kind: str) -> str:
         return rooms.panel(kind)
 

@@ -25,14 +25,21 @@ def end_of(day: str) -> datetime:
     return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
 
 
-def holds(waiver: Waiver, result: CheckResult, day: str) -> bool:
-    """Whether a check is waived by this, on that day."""
-    return result.id in waiver.checks and result.verdict in _MAY_BE_WAIVED and bool(day) and day <= waiver.until
+def waiver_of(plan: Plan, check: str, day: str) -> Waiver | None:
+    """What a check is waived by on that day, should it not pass."""
+    return next(
+        (waiver for waiver in plan.waivers if check in waiver.checks and bool(day) and day <= waiver.until), None
+    )
+
+
+def holds(plan: Plan, result: CheckResult, day: str) -> bool:
+    """Whether a check does not pass, and somebody answers for that."""
+    return result.verdict in _MAY_BE_WAIVED and waiver_of(plan, result.id, day) is not None
 
 
 def waived(plan: Plan, results: Sequence[CheckResult], day: str) -> list[CheckResult]:
     """The results, those marked for which somebody answers."""
-    return [replace(each, waived=any(holds(waiver, each, day) for waiver in plan.waivers)) for each in results]
+    return [replace(each, waived=holds(plan, each, day)) for each in results]
 
 
 def waivers(plan: Plan, results: Mapping[str, CheckResult], day: str) -> tuple[WaiverResult, ...]:
@@ -44,7 +51,7 @@ def waivers(plan: Plan, results: Mapping[str, CheckResult], day: str) -> tuple[W
             why=waiver.why,
             until=waiver.until,
             at=waiver.at,
-            used=holds(waiver, results[id], day),
+            used=results[id].waived and day <= waiver.until,
         )
         for waiver in plan.waivers
         for id in waiver.checks
@@ -53,7 +60,7 @@ def waivers(plan: Plan, results: Mapping[str, CheckResult], day: str) -> tuple[W
 
 def opens(plan: Plan, result: CheckResult, day: str) -> bool:
     """Whether checks that stand on this one may be measured."""
-    return result.verdict == "pass" or any(holds(waiver, result, day) for waiver in plan.waivers)
+    return result.verdict == "pass" or holds(plan, result, day)
 
 
 def criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:

@@ -16,7 +16,10 @@ from evaluators.comparison import SCHEMA as COMPARE
 from evaluators.comparison import Comparison, comparison_faults, comparison_of
 from evaluators.golden.gate import SCHEMA as GATE
 from evaluators.golden.gate import gate_characteristics, gate_faults, judge_gate, judge_suite
+from evaluators.golden.proposing import proposals
 from harness.contract import Case, Characteristics, Check, Measuring, Objection, Outcome, Verdict
+
+__all__ = ["proposals"]
 
 SCHEMA = {"properties": {"compare": COMPARE, "gate": GATE}, "required": ["model", "cases"]}
 PANEL = "panel.html"

@@ -33,6 +33,7 @@ class Document:
         self.defaults = Map(self.top)
         self.checks = Seq(self.top)
         self.criteria = Seq(self.top)
+        self.waivers = Seq(self.top)
         self._read(path, self.name, ())
 
     def load(self, path: Path, name: str) -> bytes:
@@ -90,7 +91,7 @@ class Document:
 
     def _refuse_what_is_the_specs_own(self, fragment: Map) -> None:
         certificate = fragment.get("certificate", Map(fragment.spot))
-        own = ("expires", "error_rate", "across", "looks")
+        own = ("expires", "error_rate", "across", "looks", "waivers")
         for key, holder in (("numerics", fragment), *((key, certificate) for key in own)):
             if key in holder:
                 what = f"`{key}` is the spec's own to say, and a fragment's goes unheard"
@@ -117,7 +118,9 @@ class Document:
                 self.models.take(models, name)
         self.defaults = merged(self.defaults, document["defaults"]) if "defaults" in document else self.defaults
         _append(self.checks, document.get("checks"))
-        _append(self.criteria, document.get("certificate", {}).get("criteria"))
+        certificate = document.get("certificate", {})
+        _append(self.criteria, certificate.get("criteria"))
+        _append(self.waivers, certificate.get("waivers") if top else None)
 
 
 def _append(into: Seq, items: Seq | None) -> None:

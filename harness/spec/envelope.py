@@ -40,8 +40,32 @@ CRITERION: Mapping[str, Any] = {
         "id": _NAME,
         "needs": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "a list of checks"},
         "why": {"type": "string"},
+        "weight": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 100,
+            "description": "its part of the score, above 0; those of all criteria add up to 1, or to 100",
+        },
     },
     "required": ["id", "needs"],
+    "additionalProperties": False,
+}
+
+_SAID = {"type": "string", "pattern": r"\S", "description": "words"}
+DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+WAIVER: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "check": {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "description": "the name of a check, or a list of them",
+        },
+        "who": {**_SAID, "description": "who answers for it"},
+        "why": {**_SAID, "description": "the reason that a reviewer reads"},
+        "until": {"type": "string", "pattern": DAY, "description": 'the last day that it holds, quoted: "2027-01-31"'},
+    },
+    "required": ["check", "who", "why", "until"],
     "additionalProperties": False,
 }
 
@@ -81,9 +105,10 @@ TOP: Mapping[str, Any] = {
                 "criteria": {"type": "array", "items": CRITERION},
                 "expires": {
                     "type": "string",
-                    "pattern": "^[1-9][0-9]{0,4}[hdw]$",
-                    "description": "a time such as 12h, 90d or 8w",
+                    "pattern": f"^[1-9][0-9]{{0,4}}[hdw]$|{DAY}",
+                    "description": 'a time such as 12h, 90d or 8w, or the last day, quoted: "2027-01-31"',
                 },
+                "waivers": {"type": "array", "items": WAIVER, "description": "a list of waivers"},
                 "error_rate": {
                     "type": "number",
                     "exclusiveMinimum": 0,
@@ -129,6 +154,12 @@ COMMON: Mapping[str, Any] = {
         },
         "minProperties": 1,
         "description": "values by name, used as ${matrix.name}",
+    },
+    "after": {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "description": "a list of checks, without whose passing this one is not measured",
     },
     "timeout": {
         "type": "number",

@@ -16,6 +16,7 @@ from harness.contract import LANGUAGE, Numerics, Plan, Site
 from harness.spec.faults import SpecFaults
 from harness.spec.part import Part, digest_of_env, join
 from harness.spec.places import read_file
+from harness.spec.policy import FILES, today
 from harness.spec.recorded import run_named
 from harness.store import cache_folder, write_whole
 
@@ -29,14 +30,34 @@ def read_plan(paths: list[Path], site: Site, numerics: Numerics | None = None) -
     """The plan of these specs, or the faults of all of them at once; `numerics` outranks what they say of it."""
     parts: list[Part] = []
     faults = []
+    over = [path for path in paths if path.name in FILES and _stands_over(path, site)]
     for path in paths:
         try:
-            parts.append(_remembered(path, site) or _planned(path, site))
+            if path not in over:
+                parts.append(_remembered(path, site) or _planned(path, site))
+        except SpecFaults as stop:
+            faults += stop.faults
+    for path in over if not faults else ():
+        from harness.spec.planner import plan_over
+
+        try:
+            parts.append(plan_over(path, site, parts))
         except SpecFaults as stop:
             faults += stop.faults
     if faults:
         raise SpecFaults(faults)
     return join(parts, numerics)
+
+
+def _stands_over(path: Path, site: Site) -> bool:
+    """Whether a file has no checks of its own; one that can't be read is told of as a spec."""
+    from harness.spec.document import Document
+
+    try:
+        document = Document(path, site.root)
+    except SpecFaults:
+        return False
+    return "checks" not in document.about and not document.checks and "certificate" in document.about
 
 
 def _planned(path: Path, site: Site) -> Part:
@@ -60,6 +81,9 @@ def _remembered(path: Path, site: Site) -> Part | None:
         fresh = all(digest(read_file(site.root / name, name)) == known for name, known in part.files.items())
     except (OSError, msgspec.MsgspecError, SpecFaults):
         return None
+    days = [day for day in (part.spec.ends, *(waiver.until for waiver in part.waivers)) if day]
+    if days and min(days) < today():
+        return None  # the planner tells which is over
     same = all(digest_of_env(os.environ.get(name, "\0")) == known for name, known in part.env.items())
     same = same and all(run_named(name, site) == known for name, known in part.runs.items())
     return part if fresh and same and _same_models(part, site) else None

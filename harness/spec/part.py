@@ -9,7 +9,7 @@ import msgspec
 
 from harness import __version__
 from harness.codec import digest
-from harness.contract import Check, Criterion, Declared, Numerics, Plan, SpecFile
+from harness.contract import Check, Criterion, Declared, Numerics, Plan, SpecFile, Waiver
 from harness.spec.faults import Page, Spot, refusal
 
 
@@ -25,6 +25,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Sources asked for what decides a model: the source, its options, the digest of what it said."""
     checks: tuple[Check, ...]
     criteria: tuple[Criterion, ...]
+    waivers: tuple[Waiver, ...]
     notes: tuple[str, ...]
     runs: dict[str, str] = {}
     """The runs that names beside them stood for: what was planned against one holds while they do."""
@@ -45,6 +46,7 @@ def join(parts: Iterable[Part], numerics: Numerics | None = None) -> Plan:
         models=models,
         checks=tuple(check for part in every for check in part.checks),
         criteria=tuple(criterion for part in every for criterion in part.criteria),
+        waivers=tuple(waiver for part in every for waiver in part.waivers),
         notes=tuple(note for part in every for note in part.notes),
     )
 

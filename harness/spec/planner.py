@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from harness import rooms
-from harness.contract import Check, Criterion, Site, SpecFile
+from harness.contract import Check, Site, SpecFile
 from harness.contract import Part as Role
 from harness.ledger import FILE as OUTCOMES
 from harness.spec import envelope
@@ -21,6 +21,7 @@ from harness.spec.faults import Fault, SpecFaults, Spot, meant
 from harness.spec.models import Known, Models, learned_among
 from harness.spec.part import Part, digest_of_env
 from harness.spec.places import resolve, shown
+from harness.spec.policy import Names, Policy, circle_among
 from harness.spec.recorded import recorded
 from harness.spec.shape import shape_faults
 from harness.spec.substitute import Substitution
@@ -29,13 +30,17 @@ from harness.spec.text import Map, Seq, bare, find
 MATRIX = 10_000
 _TOGETHER = 100_000
 """Cases of a check without a model that are measured in one go: all of them."""
-_SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
-_OWN = ("name", "kind", "about", "model", "cases", "matrix", "timeout")
+_OWN = ("name", "kind", "about", "model", "cases", "matrix", "timeout", "after")
 
 
 def plan_spec(path: Path, site: Site) -> Part:
     """One spec file's part of the plan, or SpecFaults with everything that is wrong in it."""
     return _Planner(Document(path, site.root), site).part()
+
+
+def plan_over(path: Path, site: Site, parts: Sequence[Part]) -> Part:
+    """The part of a file that has no checks of its own, and stands over those of others."""
+    return _Planner(Document(path, site.root), site).over(parts)
 
 
 class _Planner:
@@ -48,6 +53,7 @@ class _Planner:
         self.models = Models(document, self.top, site)
         self.files: dict[tuple[str, ...], list[Found]] = {}
         self.checks: dict[str, Check] = {}
+        self.afters: dict[str, tuple[Map, Spot]] = {}
         self.runs: dict[str, str] = {}
         self.remarks: dict[str, None] = {}
 
@@ -70,7 +76,8 @@ class _Planner:
                     )
                 else:
                     self.checks[check.id] = check
-        criteria = self.criteria(top)
+        self.stages()
+        policy = Policy(document, top, Names(self.checks.values()))
         self.error_budget(about)
         if not document.checks and not self.faults:
             self.fault(document.top, "no-checks", "the spec has no check", "write `checks:` with at least one")
@@ -78,14 +85,14 @@ class _Planner:
         if self.faults:
             raise SpecFaults(self.faults)
         certificate = about.get("certificate", {})
-        expires = certificate.get("expires")
         return Part(
             spec=SpecFile(
                 path=document.name,
                 name=about.get("name", Path(document.name).stem),
                 about=about.get("about", ""),
                 numerics=about.get("numerics"),
-                expires=float(expires[:-1]) * _SECONDS[expires[-1]] if expires else None,
+                expires=policy.seconds,
+                ends=policy.ends,
                 error_rate=certificate.get("error_rate"),
                 spends=certificate.get("looks") == "spend",
             ),
@@ -94,9 +101,45 @@ class _Planner:
             recipes=self.models.recipes,
             models={self.key(name): known.declared for name, known in self.models.known.items()},
             checks=tuple(self.checks.values()),
-            criteria=tuple(criteria.values()),
+            criteria=policy.criteria,
+            waivers=policy.waivers,
             notes=notes,
             runs=self.runs,
+        )
+
+    def over(self, parts: Sequence[Part]) -> Part:
+        document, top = self.document, self.top
+        about = top.fill(document.about, document.top, skip=("include", "certificate"))
+        for key in ("models", "defaults", "numerics"):
+            if key in document.about:
+                what = f"`{key}` does nothing in a file without checks"
+                self.fault(document.about.keys_at[key], "no-effect", what, "write it in the specs")
+        self.error_budget(top.fill(document.about, document.top))
+        folder = Path(document.name).parent
+        below = [part for part in parts if folder in Path(part.spec.path).parents]
+        if not below and not self.faults:
+            what = "no spec beside it or below it is run, and it has no checks of its own"
+            self.fault(document.top, "no-checks", what, f"run its whole folder: hallmark run {folder}")
+        policy = Policy(document, top, Names((check for part in below for check in part.checks), below, folder))
+        if self.faults:
+            raise SpecFaults(self.faults)
+        return Part(
+            spec=SpecFile(
+                path=document.name,
+                name=about.get("name", Path(document.name).stem),
+                about=about.get("about", ""),
+                expires=policy.seconds,
+                ends=policy.ends,
+                over=True,
+            ),
+            files=document.files,
+            env={name: digest_of_env(value) for name, value in self.env.items()},
+            recipes=[],
+            models={},
+            checks=(),
+            criteria=policy.criteria,
+            waivers=policy.waivers,
+            notes=(),
         )
 
     def fault(self, spot: Spot, code: str, what: str, instead: str = "") -> None:
@@ -107,6 +150,10 @@ class _Planner:
 
     def error_budget(self, about: Map) -> None:
         certificate = about.get("certificate", {})
+        if "error_rate" in certificate and not self.document.checks:
+            at = find(about, ("certificate", "error_rate"), self.document.top)
+            self.fault(at, "no-effect", "an error rate is kept among the claims of one spec", "write it in the specs")
+            return
         for key, does in (("across", "is kept"), ("looks", "is spent")):
             if key in certificate and "error_rate" not in certificate and certificate[key] != "count":
                 at = find(about, ("certificate", key), self.document.top)
@@ -122,6 +169,20 @@ class _Planner:
                 )
                 at = find(about, ("certificate", "error_rate"), self.document.top)
                 self.fault(at, "never", what, f"give it a `confidence` above {1 - rate * share:.4g}")
+
+    def stages(self) -> None:
+        """What each check stands on; a circle is told at the first of its checks."""
+        names = Names(self.checks.values())
+        for id, (written, spot) in self.afters.items():
+            found: dict[str, None] = {}
+            for index, name in enumerate(written["after"]):
+                at = find(written, ("after", index), spot)
+                found |= dict.fromkeys(names.found(name, at, self.faults))
+            self.checks[id] = msgspec.structs.replace(self.checks[id], after=tuple(found))
+        if circle := circle_among({id: check.after for id, check in self.checks.items()}):
+            written, spot = self.afters[circle[0]]
+            said = " stands on ".join(f"`{self.checks[id].name}`" for id in circle)
+            self.fault(find(written, ("after",), spot), "circle", said, "break the circle")
 
     # ---------------------------------------------------------------------------------------- checks
 
@@ -200,6 +261,8 @@ class _Planner:
                 chosen = {"": Role(model, ("model",)), **there_are}
                 made = self.check(check, spot, chosen, [model, *labels] if many else labels)
                 if made:
+                    if "after" in check:
+                        self.afters[made.id] = check, spot
                     yield made
 
     def then(self, part: Role, own: str, check: Map, spot: Spot) -> Role | None:
@@ -321,46 +384,6 @@ class _Planner:
         return self.files[key]
 
     # --------------------------------------------------------------------------------------- the rest
-
-    def criteria(self, top: Substitution) -> dict[str, Criterion]:
-        criteria: dict[str, Criterion] = {}
-        for raw, spot in zip(self.document.criteria, self.document.criteria.items_at, strict=True):
-            if shape_faults(raw, envelope.CRITERION, spot):
-                continue  # it was told of when the document was read
-            criterion = self.criterion(top.fill(raw, spot), spot)
-            if criterion and criterion.id in criteria:
-                self.fault(
-                    find(raw, ("id",), spot),
-                    "duplicate-name",
-                    f"`{criterion.id}` is a criterion at {criteria[criterion.id].at} too",
-                    "rename one",
-                )
-            elif criterion:
-                criteria[criterion.id] = criterion
-        return criteria
-
-    def criterion(self, raw: Map, spot: Spot) -> Criterion | None:
-        shape = shape_faults(raw, envelope.CRITERION, spot)
-        self.faults += shape
-        if shape:
-            return None
-        needs: list[str] = []
-        for index, need in enumerate(raw["needs"]):
-            found = [check.id for check in self.checks.values() if need in (check.name, check.name.partition("[")[0])]
-            if not found:
-                names = {check.name for check in self.checks.values()} | {
-                    check.name.partition("[")[0] for check in self.checks.values()
-                }
-                if not self.faults:
-                    self.fault(
-                        find(raw, ("needs", index), spot),
-                        "unknown-check",
-                        f"there is no check `{need}`",
-                        meant(need, names),
-                    )
-                return None
-            needs += found
-        return Criterion(id=raw["id"], needs=tuple(dict.fromkeys(needs)), why=raw.get("why", ""), at=spot.short)
 
     def notes(self) -> Iterator[str]:
         """What model sources want a reviewer to know, given the cases that each model will be asked."""

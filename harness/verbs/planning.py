@@ -1,22 +1,26 @@
-"""`hallmark validate` and `hallmark plan`: what would run, and everything that is wrong with it."""
+"""`hallmark validate` and `hallmark plan`: what would run, everything that is wrong with it, and a lock on the bar."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.verbs.given import BUILT, Verb, add_paths, count, read
+from harness.verbs.given import BUILT, NOTHING, Mistake, Verb, add_paths, count, read
 
 if TYPE_CHECKING:
-    from harness.contract import Check
+    from harness.contract import Check, Locked, Plan
 
 
 def offer(verb: Verb) -> None:
     add_paths(verb("validate", _validate, "Read the specs strictly and say everything that is wrong with them."))
     plan = verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time.")
     plan.add_argument("--oc", action="store_true", help="what each gate can show: its operating characteristics")
+    plan.add_argument(
+        "--lock", action="store_true", help="write hallmark.lock: what is asked, for runs to be held against"
+    )
     add_paths(plan)
 
 
@@ -32,6 +36,7 @@ def _validate(given: argparse.Namespace) -> int:
 
 def _show_plan(given: argparse.Namespace) -> int:
     from harness.shelf import is_built
+    from harness.spec.faults import visible
 
     plan, shelf = read(given)
     last = _last_times(shelf.root)
@@ -50,7 +55,77 @@ def _show_plan(given: argparse.Namespace) -> int:
     print(f"{count(len(plan.checks), 'check')}, {count(plan.cases(), 'case')}")
     for note in plan.notes:
         print(f"note: {note}")
+    for line in _lock(plan, shelf.root) if given.lock else _held(plan, shelf.root):
+        print(visible(line))
     return 0
+
+
+def _held(plan: Plan, root: Path) -> Iterator[str]:
+    """What is locked of a plan, and what moved since, in lines; a mistake where the lock can't be read."""
+    from harness import bar
+
+    try:
+        lock = bar.read(root)
+    except bar.NotALock as error:
+        raise Mistake(str(error)) from None
+    found = _against(plan, lock)
+    if lock is not None and found is None:
+        yield f"not locked: {bar.FILE} holds none of these specs"
+    if found is None:
+        return
+    yield f"locked: {count(found.checks, 'check')}, {found.digest[7:19]} of {found.at}"
+    yield from _moved(found)
+    for id in found.unlocked:
+        yield f"not locked: {id}"
+    for name in found.reworded:
+        yield f"reworded: {name} has another text, and says the same"
+
+
+def _moved(found: Locked) -> Iterator[str]:
+    from harness.bar import told
+
+    for each in found.moved:
+        yield f"moved: {each.check}: {told(each)}"
+
+
+def _against(plan: Plan, lock: dict[str, Any] | None) -> Locked | None:
+    """What would become of a lock in a run that began now."""
+    from harness import bar
+    from harness.ledger import Begin
+
+    if lock is None:
+        return None
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    judges = bar.judges(check.kind for check in plan.checks)
+    return bar.held(plan, Begin(run="", started=started, plan="", machine={}, lock=lock, judges=judges))
+
+
+def _lock(plan: Plan, root: Path) -> Iterator[str]:
+    """Lock a plan, beside what was locked of other specs; what that did, in lines."""
+    from harness import bar
+    from harness.store import only_one, write_whole
+
+    if not plan.checks:
+        raise Mistake("there is no check to lock", NOTHING)
+    try:
+        with only_one(f"lock {root}"):
+            try:
+                before = bar.read(root)
+            except bar.NotALock as error:
+                before = None
+                yield f"nothing is kept of the lock that was there: {str(error).partition(';')[0]}"
+            made = bar.locked(plan, root, before)
+            write_whole(root / bar.FILE, bar.spelled(made))
+    except bar.NotALock as error:
+        raise Mistake(str(error)) from None
+    except OSError as error:
+        raise Mistake(f"{bar.FILE} can't be written: {error.strerror}") from None
+    if old := _against(plan, before):
+        yield from _moved(old)
+    others = len(made["specs"]) - len(plan.specs)
+    what = f"{count(len(plan.checks), 'check')} of {count(len(plan.specs), 'spec')}"
+    kept = f"; what it held of {count(others, 'other spec')} is kept" if others else ""
+    yield f"locked: {bar.FILE}, {what}, {made['digest'][7:19]}{kept}"
 
 
 def _characteristics(check: Check) -> Iterator[str]:

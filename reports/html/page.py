@@ -8,22 +8,29 @@ import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 from msgspec import UNSET
 
 from harness.contract import Case, Check, CheckResult, Outcome, Pages, Plan
+from reports.html import writing
+from reports.html.advice import advice, numerics
 from reports.html.alignment import aligned
+from reports.html.previous import changes
+from reports.html.record import pack
 from reports.html.scale import amount, scale
 
 _HERE = Path(__file__).parent
+OUTCOMES = ("missed", "error", "skipped", "met")
+"""The worst first."""
 _WHOLE = 50
 """How many cases that did not meet are laid out in full; the rest stand in a table."""
+
+_CHOICES = 400
+"""How many tags can be chosen among."""
 
 _POLICY = "default-src 'none'; style-src '{style}'; script-src '{script}'; base-uri 'none'; form-action 'none'"
 MEANINGS = {
@@ -45,19 +52,53 @@ def render(pages: Pages) -> str:
     overviews = [
         _overview(source, [item for item in checks if item["check"].kind == kind]) for kind, source in kinds.items()
     ]
+    certificate = pages.certificate
     return page.render(
         anchors={item["check"].id: item["anchor"] for item in checks},
         names={item["check"].id: item["check"].name for item in checks},
+        results={result.id: result for result in certificate.checks},
         plan=pages.plan,
-        certificate=pages.certificate,
+        certificate=certificate,
         settings=pages.settings,
         checks=checks,
+        choices=_choices(pages),
         overviews=overviews,
+        advice=advice(pages),
+        changes=changes(certificate.previous, certificate.checks) if certificate.previous else None,
+        packed=pack(pages.data),
+        parts=_environment().get_template("parts.html").module,
         style=Markup(style),
         script=Markup(script),
         policy=_POLICY.format(style=_hash(style), script=_hash(script)),
-        meanings=MEANINGS,
+        meaning=_meaning(pages),
     )
+
+
+def _meaning(pages: Pages) -> str:
+    """What the status means, as far as that is true of this run."""
+    certificate = pages.certificate
+    if certificate.status == "certified" and any(result.verdict != "pass" for result in certificate.checks):
+        return "Every check passed that its criteria need and that is not waived, on every case that was planned."
+    return MEANINGS[certificate.status]
+
+
+def _choices(pages: Pages) -> dict[str, list[str]]:
+    """What cases can be chosen by; nothing where there is no choice."""
+    checks = pages.plan.checks
+    tags = {tag for check in checks for case in check.cases for tag in case.tags}
+    models = {_model(key) for check in checks for key in (check.model, *check.others.values()) if key}
+    words = {word for result in pages.certificate.checks for word in OUTCOMES if getattr(result.outcomes, word)}
+    found = {
+        "outcome": [word for word in OUTCOMES if word in words],
+        "tag": sorted(tags)[:_CHOICES],
+        "model": sorted(models),
+    }
+    return {what: among for what, among in found.items() if len(among) > (what != "tag")}
+
+
+def _model(key: str) -> str:
+    """What a model is called where it was declared."""
+    return key.rpartition("::")[2]
 
 
 @cache
@@ -80,17 +121,21 @@ def _environment() -> jinja2.Environment:
         extensions=["jinja2.ext.do"],
     )
     environment.filters |= {
-        "value": value,
-        "line": line,
-        "plain": inert,
-        "number": number,
-        "short": short,
-        "big": big,
-        "time": time_,
+        "value": writing.value,
+        "line": writing.line,
+        "plain": writing.inert,
+        "number": writing.number,
+        "short": writing.short,
+        "big": writing.big,
+        "time": writing.time_,
+        "moment": writing.moment,
+        "share": writing.share,
         "amount": amount,
+        "model": _model,
     }
     environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
-    environment.globals |= {"log10": math.log10, "ticks": ticks, "steps": steps, "bins": bins}
+    environment.globals |= {"log10": math.log10, "ticks": writing.ticks, "steps": writing.steps, "bins": writing.bins}
+    environment.globals |= {"thin": writing.thin, "at_share": writing.at_share}
     environment.globals |= {"aligned": aligned, "scale": scale}
     return environment
 
@@ -117,6 +162,7 @@ def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[s
         yield {
             "order": order_of[check.id],
             "versus": _versus(check, result),
+            "skipped": _skipped(check, result),
             "where": next((where[each.by] for each in pages.outcomes(check.id).values() if each.by in where), ""),
             **_check(pages, check, result, panels[check.kind], f"check-{number}"),
         }
@@ -127,6 +173,11 @@ def _where(facts: Mapping[str, Any]) -> str:
     named = facts.get("blas_library") or ", ".join(facts.get("blas") or ())
     words = [facts.get("device"), f"MLX {facts['mlx']}" if facts.get("mlx") else "", named, facts.get("processor")]
     return ", ".join([*map(str, filter(None, words)), f"{facts.get('numerics', 'strict')} numerics"])
+
+
+def _skipped(check: Check, result: CheckResult) -> bool:
+    """Whether nothing of it was measured, since what it stands on did not pass."""
+    return bool(check.after) and 0 < result.outcomes.skipped == result.outcomes.total()
 
 
 def _versus(check: Check, result: CheckResult) -> Any:
@@ -141,8 +192,8 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
         for number, case in enumerate(check.cases, 1)
         if case.id in outcomes
     ]
-    worst = {"missed": 0, "error": 1, "skipped": 2}
-    bad = sorted((row for row in rows if row.outcome.outcome != "met"), key=lambda row: worst[row.outcome.outcome])
+    bad = [row for row in rows if row.outcome.outcome != "met"]
+    bad.sort(key=lambda row: OUTCOMES.index(row.outcome.outcome))
     parts = {
         "anchor": anchor,
         "check": check,
@@ -162,8 +213,7 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
 
 def _reproduce(plan: Plan, check: Check) -> Callable[[str], str]:
     """The command that measures one case of a check again."""
-    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
-    return lambda case: f"hallmark run {shlex.quote(f'{check.id}::{case}')}{' --numerics fast' * asked}"
+    return lambda case: f"hallmark run {shlex.quote(f'{check.id}::{case}')}{numerics(plan)}"
 
 
 def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
@@ -173,100 +223,3 @@ def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
         groups.setdefault(item["versus"], []).append(item)
     parts = _environment().get_template("parts.html").module
     return Markup(_environment().from_string(source).render(groups=list(groups.values()), parts=parts))
-
-
-def inert(text: Any) -> str:
-    """Text whose control characters, those that turn writing around among them, are spelled out."""
-    said = str(text)
-    if said.isascii() and said.isprintable():
-        return said
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in said)
-
-
-def value(given: Any, most: int = 2000) -> str:
-    """A JSON value over as many lines as help to read it."""
-    text = given if isinstance(given, str) else _over_lines(given)
-    return inert(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
-
-
-def _over_lines(given: Any) -> str:
-    pretty: bytes = msgspec.json.format(msgspec.json.encode(given), indent=2)
-    return pretty.decode()
-
-
-def line(given: Any, most: int = 120) -> str:
-    """A JSON value on one line."""
-    text = msgspec.json.encode(given).decode()
-    return inert(text if len(text) <= most else f"{text[:most]}…")
-
-
-def number(given: float | None) -> str:
-    if given is None:
-        return "–"
-    if abs(given) >= 1000:
-        return f"{given:,.0f}" if abs(given) < 1e6 else f"{given:.4g}"
-    return f"{given:.{2 if abs(given) >= 10 else 4}f}".rstrip("0").rstrip(".")
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two, four to nine of them."""
-    power = 10 ** math.floor(math.log10((high - low) / 4))
-    step = next(n * power for n in (1, 2, 5, 10) if (high - low) / (n * power) < 9)
-    return [round(at * step, 10) for at in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]
-
-
-def steps(low: float, high: float) -> list[float]:
-    """Round numbers on a logarithmic scale."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found = [n * 10.0**power for power in powers for n in (1, 2, 5)]
-    within = [each for each in found if low <= each <= high]
-    return within if len(within) <= 9 else [each for each in within if math.log10(each) % 1 < 1e-9]
-
-
-class Bin(NamedTuple):
-    """Neighbouring cases, told of as one."""
-
-    code: str
-    first: int
-    """The place of the first of them that has this code."""
-    many: int
-    """How many of them do."""
-    size: int
-
-
-def bins(codes: str, order: str, most: int = 240) -> list[Bin]:
-    """A code a case, put together until there are few enough to be drawn; each bin has the first code in `order`."""
-    lots = min(len(codes), most)
-    edges = [len(codes) * at // lots for at in range(lots + 1)] if lots else []
-    found = []
-    for start, end in pairwise(edges):
-        part = codes[start:end]
-        code = min(part, key=order.index)
-        found.append(Bin(code, start + part.index(code), part.count(code), len(part)))
-    return found
-
-
-def big(given: float) -> str:
-    """A size, in as few characters as tell it."""
-    for unit, word in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if given >= unit:
-            return f"{given / unit:.3g} {word}"
-    return f"{given:.3g}"
-
-
-def short(given: str) -> str:
-    """A digest, as far as eyes compare it."""
-    kind, _, rest = given.partition(":")
-    return f"{kind}:{rest[:12]}…" if len(rest) > 16 else given
-
-
-def time_(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    return (
-        f"{seconds * 1000:.3g} ms"
-        if seconds < 1
-        else f"{seconds:.1f} s"
-        if seconds < 120
-        else f"{seconds / 60:.1f} min"
-    )

@@ -25,7 +25,7 @@ from harness.ledger import Begin, End
 from harness.pages import Run
 from reports import html
 from reports.html.alignment import Side, aligned
-from reports.html.page import bins
+from reports.html.writing import bins
 from tests.conftest import Project
 from tests.reports.test_html import CORPUS, Page
 

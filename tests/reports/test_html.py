@@ -139,7 +139,7 @@ def _run(said: str, where: Literal["spec", "everywhere"] = "everywhere") -> Run:
     lines: list[Any] = [
         Begin(
             run=name,
-            started=f"2026-01-01T00:00:00+00:00{name if where == 'everywhere' else ''}",
+            started="2026-01-01T00:00:00+00:00",
             plan=name,
             machine={said: said},
         ),

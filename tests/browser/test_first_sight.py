@@ -1,0 +1,97 @@
+"""What a reviewer sees of a certificate: it fits, it asks for nothing, and what decides stands on the first screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.contract import Certificate
+from tests.browser.certificates import STATUSES
+from tests.browser.conftest import Open
+
+AXE = {"resultTypes": ["violations"]}
+STICKS_OUT = """
+() => [...document.body.querySelectorAll("*")].filter((each) => {
+  const box = each.getBoundingClientRect();
+  if (!box.width || box.right <= innerWidth + 1) return false;
+  for (let part = each.parentElement; part && part !== document.body; part = part.parentElement)
+    if (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(part).overflowX)) return false;
+  return true;
+}).map((each) => each.outerHTML.slice(0, 200))
+"""
+ON_SCREEN = """
+() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange(), said = [];
+  while (walker.nextNode()) {
+    range.selectNodeContents(walker.currentNode);
+    const boxes = [...range.getClientRects()];
+    if (boxes.some((box) => box.width) && boxes.every((box) => box.top >= 0 && box.bottom <= innerHeight))
+      said.push(walker.currentNode.data);
+  }
+  return said.join(" ").replace(/\\s+/g, " ");
+}
+"""
+
+
+def _certificate(report: Path) -> Certificate:
+    return msgspec.json.decode((report.parent / "certificate.json").read_bytes(), type=Certificate)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_page_fits_and_asks_for_nothing(
+    look: Open, report: Callable[[str], Path], status: str, scheme: str, width: int
+) -> None:
+    opened = look(report(status), width=width, color_scheme=scheme)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.page.evaluate(STICKS_OUT) == []
+    assert status in opened.page.evaluate(ON_SCREEN)
+    light = opened.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every((n) => n > 127)")
+    assert light == (scheme == "light")
+    assert len(opened.page.screenshot()) > 10_000
+    opened.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.page.evaluate(STICKS_OUT) == []
+    assert opened.is_quiet()
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_first_screen_says_what_decides(look: Open, report: Callable[[str], Path], status: str) -> None:
+    path = report(status)
+    certificate, said = _certificate(path), look(path).page.evaluate(ON_SCREEN)
+    assert certificate.status in said
+    assert certificate.reason in said
+    for key, model in certificate.provenance["models"].items():
+        assert key.rpartition("::")[2] in said
+        assert all(digest[:18] in said for digest in model["digests"])
+    for criterion in certificate.criteria:
+        assert criterion.id in said
+        assert criterion.verdict in said
+    for blocker in certificate.blockers:
+        assert blocker.reason in said
+        assert blocker.at in said
+        assert blocker.reproduce in said
+    for waiver in certificate.waivers:
+        assert waiver.who in said
+        assert waiver.until in said
+    if certificate.expires:
+        assert certificate.expires[:10] in said
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(look: Open, report: Callable[[str], Path], status: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = look(report(status), color_scheme=scheme).page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    found = axe.run(page, options={"resultTypes": ["violations", "passes"]}).response
+    assert {"color-contrast", "page-has-heading-one", "landmark-one-main"} <= {rule["id"] for rule in found["passes"]}
+    assert [
+        (rule["id"], rule["impact"], [node["html"][:200] for node in rule["nodes"][:5]])
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ] == []
