@@ -388,13 +388,15 @@ def told(moved: Moved) -> str:
     if moved.what == "the lock":
         return f"the lock was edited: its digest is {moved.now} and not {moved.was}"
     what = moved.what if moved.what.startswith("the ") else f"`{moved.what}`"
-    word = _days if moved.what == "expires" else _word
-    return f"{what} was {word(moved.was)} when it was locked, and is {word(moved.now)}"
+    return f"{what} was {said(moved.what, moved.was)} when it was locked, and is {said(moved.what, moved.now)}"
 
 
-def _days(seconds: Any) -> str:
-    return f"{seconds / 86400:g} days" if isinstance(seconds, int | float) else _word(seconds)
-
-
-def _word(value: Any) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+def said(what: str, value: Any) -> str:
+    """A value of something that moved, for people."""
+    if value is None:
+        return "nothing"
+    if what == "expires" and isinstance(value, int | float):
+        return f"{value / 86400:g} days"
+    if what.startswith(("the cases", "the judge", "the model")):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,20 @@ from msgspec.structs import replace
 
 from harness import rooms
 from harness.board import IDLE, OPENING, WAITING, Board, overtime
-from harness.contract import Case, Check, Evaluator, Model, NotPlain, Outcome, Plan, Question, Refused, Setting, Site
+from harness.contract import (
+    Case,
+    Check,
+    Evaluator,
+    Model,
+    NotPlain,
+    Outcome,
+    Plan,
+    Question,
+    Refused,
+    Setting,
+    Site,
+    Unreached,
+)
 from harness.desk import SMALL, Desk, Said, TimedOut
 from harness.elsewhere import ANY
 from harness.lane import Occupied, taken
@@ -56,7 +69,7 @@ class Bench:
             with self._lane(index, alone=quiet):
                 self._measure(Desk(self, index, check, batch, positions, alone=alone), into)
         except Occupied as why:
-            into += [replace(_error(check.cases[p], str(why)), check=check.id) for p in positions]
+            into += [replace(_error(check.cases[p], str(why), carrier=True), check=check.id) for p in positions]
         self.board.show(-1, IDLE)
 
     def _lane(self, index: int, *, alone: bool) -> AbstractContextManager[None]:
@@ -95,7 +108,7 @@ class Bench:
             self.board.show(index, OPENING)
             known = self._opened[key] = self._open(key)
         if isinstance(known, str):
-            raise Refused(known)
+            raise Unreached(known)
         return known
 
     def _open(self, key: str) -> Opened | str:
@@ -142,9 +155,11 @@ def _outcome(room: Evaluator, check: Check, case: Case, desk: Desk) -> Outcome:
         if not isinstance(outcome, Outcome):
             raise TypeError(f"{check.kind} measured no Outcome but a {type(outcome).__name__}")
     except TimedOut:
-        return _error(case, overtime(0, check.timeout, 1))
+        return _error(case, overtime(0, check.timeout, 1), carrier=True)
     except NotPlain as error:
         return _error(case, f"the answer is not plain data: {error}")
+    except Unreached as error:
+        return _error(case, str(error), carrier=True)
     except Refused as error:
         return _error(case, str(error))
     except ANY as error:
@@ -152,8 +167,8 @@ def _outcome(room: Evaluator, check: Check, case: Case, desk: Desk) -> Outcome:
     return outcome
 
 
-def _error(case: Case, reason: str) -> Outcome:
-    return Outcome(case=case.id, outcome="error", reason=reason)
+def _error(case: Case, reason: str, *, carrier: bool = False) -> Outcome:
+    return Outcome(case=case.id, outcome="error", reason=reason, carrier=carrier)
 
 
 @contextmanager

@@ -176,6 +176,7 @@ def certify(
             *plan.notes,
             *_numerics(plan, record),
             *_looks(record, results),
+            *_retried(record, results),
             *_waivers(waivers),
             *_lock(locked),
             *(remark.text for remark in record.remarks),
@@ -194,6 +195,17 @@ def _waivers(waivers: Sequence[WaiverResult]) -> list[str]:
     """Waivers that nothing stands on."""
     idle = [each for each in waivers if not each.used]
     return [f"{each.check.rpartition('::')[2]}: the waiver at {each.at} is not needed: take it out" for each in idle]
+
+
+def _retried(record: Record, results: Sequence[CheckResult]) -> list[str]:
+    """Cases that were measured again, since what carries the model had failed."""
+    said = []
+    for result in results:
+        flaky = [each.case for each in record.checks.get(result.id, {}).values() if each.tries > 1]
+        if flaky:
+            many = _count(len(flaky), "case")
+            said.append(f"{result.name}: flaky: {many} measured again after an error of the carrier, {flaky[0]} first")
+    return said
 
 
 def _lock(locked: Locked | None) -> list[str]:
@@ -323,6 +335,7 @@ def _run(plan: Plan, record: Record, results: Sequence[CheckResult]) -> RunFacts
         planned=plan.cases(),
         measured=sum(result.outcomes.total() for result in results),
         stopped=end.stopped if end else None,
+        resumed=tuple(record.resumed),
     )
 
 

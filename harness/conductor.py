@@ -21,8 +21,9 @@ from harness.codec import digest, digest_of_file
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting, Waiver
 from harness.history import past, previous, remember
 from harness.ledger import FILE as OUTCOMES
-from harness.ledger import Begin, End, Ledger, Remark, certified_as
+from harness.ledger import Begin, End, Ledger, Remark, Resumed, certified_as
 from harness.pages import CERTIFICATE, Run, tell_one
+from harness.resuming import Again
 from harness.stages import grounds, stands_on
 from harness.store import point_at, write_whole
 
@@ -32,43 +33,13 @@ class CannotBegin(Exception):
 
 
 class Conductor:
-    def __init__(self, plan: Plan, root: Path, runs: Path) -> None:
+    """A new run of a plan, in a folder of its own; or one that was cut short, taken up again where it lies."""
+
+    def __init__(self, plan: Plan, root: Path, runs: Path, again: Again | None = None) -> None:
         self.plan = plan
         self.root = root
-        self.started = datetime.now(UTC)
         self._clock = time.monotonic()
-        self.id = f"{self.started:%Y%m%d-%H%M%S}-{self.started.microsecond // 1000:03x}{secrets.token_hex(1)}"
-        self.folder = runs / self.id
-        self.boards = self.folder / ".boards"
-        data = msgspec.json.encode(plan)
-        try:
-            self.boards.mkdir(parents=True)
-            write_whole(self.folder / PLAN, data)
-            self.ledger = Ledger(self.folder / OUTCOMES)
-            started = self.started.isoformat(timespec="seconds")
-            behind = past(runs, plan)
-            lock = bar.read(root)
-            begin = Begin(
-                run=self.id,
-                started=started,
-                plan=digest(data),
-                machine=provenance.machine(),
-                looks=behind.looks,
-                broken=behind.broken,
-                earlier=behind.earlier,
-                previous=previous(runs, plan),
-                lock=lock,
-                judges=bar.judges(check.kind for check in plan.checks) if lock else {},
-            )
-            self.ledger.append([begin])
-        except bar.NotALock as error:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise CannotBegin(str(error)) from None
-        except OSError as error:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise CannotBegin(f"the run folder {self.folder} can't be written: {error.strerror}") from None
-        self._looks = behind.looks
-        self.day = policy.day_of(started)
+        self._spent = 0.0
         self._under = grounds(plan)
         self._grounds = {low for lows in self._under.values() for low in lows}
         self.found: list[dict[str, Outcome]] = [{} for _ in plan.checks]
@@ -78,20 +49,93 @@ class Conductor:
         self.told: list[Path] = []
         self.untold: list[str] = []
         """Reports that failed: the record and the certificate stand without them."""
+        self.remarks: list[str] = []
+        """What the person at the terminal should know, and no reviewer."""
+        self._again = again
+        begin = self._begin(runs) if again is None else self._take_up(again)
+        self.id = begin.run
+        self._looks = begin.looks
+        self.day = policy.day_of(begin.started)
+        for index in range(len(plan.checks)) if again else ():
+            self._look_whether_decided(index)
+            self._rule(index)
+
+    def _begin(self, runs: Path) -> Begin:
+        now = datetime.now(UTC)
+        self.folder = runs / f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03x}{secrets.token_hex(1)}"
+        self.boards = self.folder / ".boards"
+        data = msgspec.json.encode(self.plan)
+        try:
+            self.boards.mkdir(parents=True)
+            write_whole(self.folder / PLAN, data)
+            self.ledger = Ledger(self.folder / OUTCOMES)
+            behind = past(runs, self.plan)
+            lock = bar.read(self.root)
+            begin = Begin(
+                run=self.folder.name,
+                started=now.isoformat(timespec="seconds"),
+                plan=digest(data),
+                machine=provenance.machine(),
+                looks=behind.looks,
+                broken=behind.broken,
+                earlier=behind.earlier,
+                previous=previous(runs, self.plan),
+                lock=lock,
+                judges=bar.judges(check.kind for check in self.plan.checks) if lock else {},
+            )
+            self.ledger.append([begin])
+        except bar.NotALock as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise CannotBegin(str(error)) from None
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise CannotBegin(f"the run folder {self.folder} can't be written: {error.strerror}") from None
+        return begin
+
+    def _take_up(self, again: Again) -> Begin:
+        self.folder = again.folder
+        self.boards = self.folder / ".boards"
+        begin = again.record.begin
+        assert begin is not None
+        try:
+            self.ledger = Ledger(self.folder / OUTCOMES, again=True)
+            shutil.rmtree(self.boards, ignore_errors=True)
+            self.boards.mkdir()
+            self.ledger.append([Resumed(at=datetime.now(UTC).isoformat(timespec="seconds"))])
+        except OSError as error:
+            raise CannotBegin(f"the run in {self.folder} can't be taken up: {error.strerror}") from None
+        if self.ledger.torn:
+            self.remarks.append(f"the last line of {OUTCOMES} was torn: {self.ledger.torn} bytes of it were cut off")
+        self._spent = again.record.end.seconds if again.record.end else again.record.spent
+        self._settings.update(again.record.settings)
+        for index, check in enumerate(self.plan.checks):
+            known = again.record.checks.get(check.id, {})
+            self.found[index] = {id: each for id, each in known.items() if id not in again.retried.get(index, ())}
+        return begin
 
     def record(self, index: int, outcomes: Iterable[Outcome], settings: Iterable[Setting]) -> list[Outcome]:
         """Write down what was measured of a check; returns what had not been known."""
         found = self.found[index]
-        fresh = [outcome for outcome in outcomes if outcome.case not in found]
+        fresh = [self._counted(index, outcome) for outcome in outcomes if outcome.case not in found]
         unknown = [setting for setting in settings if setting.id not in self._settings]
         self.ledger.append([*unknown, *fresh])
         self._settings.update(setting.id for setting in unknown)
         found.update((outcome.case, outcome) for outcome in fresh)
         self._look_whether_decided(index)
-        if fresh and index in self._grounds and self.complete(index):
+        if fresh:
+            self._rule(index)
+        return fresh
+
+    def _counted(self, index: int, outcome: Outcome) -> Outcome:
+        """An outcome with how often it took to have it."""
+        before = self._again.retried.get(index, {}).get(outcome.case) if self._again else None
+        return outcome if before is None else msgspec.structs.replace(outcome, tries=before.tries + 1)
+
+    def _rule(self, index: int) -> None:
+        """Tell the workers what a check that others stand on allows."""
+        if index in self._grounds and self.complete(index):
             opens = policy.opens(self.plan, self.judged(index), self.day)
             rule(self.boards, index, OPEN if opens else SHUT)
-        return fresh
 
     def shut(self, index: int) -> str:
         """Why a check is not measured, given the verdicts of what it stands on; empty where nothing speaks against."""
@@ -147,7 +191,7 @@ class Conductor:
     def finish(self, stopped: str | None) -> Certificate:
         """Close the record, certify it and tell it in every format; `runs/latest` then points here."""
         self._look_for_edits()
-        seconds = round(time.monotonic() - self._clock, 3)
+        seconds = round(self._spent + time.monotonic() - self._clock, 3)
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         self.ledger.append([End(finished=finished, seconds=seconds, stopped=stopped)])
         self.ledger.close()
@@ -175,8 +219,10 @@ class Conductor:
         return run.certificate
 
     def discard(self) -> None:
-        """Leave nothing: nothing was asked for."""
+        """Leave nothing: nothing was asked for. Of a run that was begun before, leave what was there."""
         self.ledger.close()
+        if self._again is not None:
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()

@@ -238,6 +238,10 @@ class Outcome(Struct, kw_only=True, omit_defaults=True, tag_field="is", tag="out
     """Where several models answer: the seconds of each, by role."""
     by: str = ""
     """The setting it was measured in."""
+    carrier: bool = False
+    """Of an error: whether what carries the model failed, its process or its time, and not its answer."""
+    tries: int = 1
+    """How often it was measured, where the carrier failed before."""
 
 
 class Noise(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -500,6 +504,8 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     measured: int
     stopped: str | None
     """Why the run ended early, if it did."""
+    resumed: tuple[str, ...] = ()
+    """When it was taken up again."""
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
@@ -534,6 +540,10 @@ class NotPlain(ValueError):
 
 class Refused(Exception):
     """A model's way to say that it can't answer one question, while it answers the others of the batch."""
+
+
+class Unreached(Refused):
+    """That a model could not be asked at all: it can't be opened, its server is away."""
 
 
 class Site(Protocol):
@@ -839,14 +849,21 @@ class Report(Protocol):
     def tell(self, pages: Pages) -> bytes: ...
 
 
+def may_be_retried(outcome: Outcome) -> bool:
+    """Whether a case may be measured again: nothing was learned of the model."""
+    return outcome.outcome == "error" and outcome.carrier
+
+
 def by_case(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
-    """The first outcome of each case: the record is append-only, and what was said first stands."""
+    """The outcome of each case: what was said first stands, but where the carrier failed and it was tried again."""
     found: dict[str, Outcome] = {}
     for outcome in outcomes:
-        found.setdefault(outcome.case, outcome)
+        before = found.setdefault(outcome.case, outcome)
+        if outcome.tries == before.tries + 1 and may_be_retried(before):
+            found[outcome.case] = outcome
     return found
 
 
 def lost(check: Check, position: int, why: str) -> Outcome:
     """The outcome of a case whose process did not live to tell."""
-    return Outcome(case=check.cases[position].id, check=check.id, outcome="error", reason=why)
+    return Outcome(case=check.cases[position].id, check=check.id, outcome="error", reason=why, carrier=True)

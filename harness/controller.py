@@ -19,6 +19,7 @@ from harness.conductor import CannotBegin, Conductor
 from harness.contract import EXIT, Certificate, Outcome, Plan, lost
 from harness.items import Desk, Packet, Reporter, Selection, Unit, UnitItem, pack, unpack
 from harness.pages import NotARun
+from harness.resuming import Again
 from harness.stages import ranks, skipped
 from harness.summary import Brief, summarise
 from harness.watch import Watch
@@ -38,7 +39,7 @@ _SAFE = ("load", "worksteal")
 _SAFE_WORDS = " or ".join(f"--dist {dist}" for dist in _SAFE)
 
 
-def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
+def start(session: pytest.Session, plan: Plan, selection: Selection, again: Again | None = None) -> None:
     """Take charge of the session's specs."""
     config = session.config
     desk = Desk(plan, selection)
@@ -50,7 +51,7 @@ def start(session: pytest.Session, plan: Plan, selection: Selection) -> None:
         raise pytest.UsageError(f"--dist {dist} loses tests or hangs when a worker dies; with specs, use {_SAFE_WORDS}")
     try:
         rooms.load_all({check.kind for check in plan.checks}, plan.models.values())
-        conductor = Conductor(plan, config.rootpath, runs_of(config))
+        conductor = Conductor(plan, config.rootpath, runs_of(config), again)
     except (CannotBegin, rooms.NoSuchRoom) as error:
         raise pytest.UsageError(str(error)) from None
     gc.freeze()  # the plan lives as long as the session: collecting garbage need not walk it again and again
@@ -66,7 +67,7 @@ class Controller(Collecting):
         self.measuring = Measuring(session.config, desk, conductor.boards)
         self.certificate: Certificate | None = None
         self.selected: set[str] | None = None
-        self.said: list[tuple[str, str]] = []
+        self.said: list[tuple[str, str]] = [("note", remark) for remark in conductor.remarks]
         self.expected = 0
         self._reporters: dict[int, Reporter] = {}
         self._ruled: set[int] = set()
@@ -279,7 +280,8 @@ class Controller(Collecting):
                 signal.signal(signal.SIGTERM, self._sigterm)
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
-        if exitstatus == pytest.ExitCode.USAGE_ERROR or (exitstatus == NOTHING and self.selected == set()):
+        done = bool(self.desk.selection.done)
+        if exitstatus == pytest.ExitCode.USAGE_ERROR or (exitstatus == NOTHING and self.selected == set() and not done):
             self.conductor.discard()
             if exitstatus == NOTHING:
                 self.said.append(("nothing", "no case was selected, so nothing was measured and no run is left"))

@@ -9,12 +9,15 @@ from msgspec import UNSET, Struct
 
 from harness.bar import asked_otherwise, moves, short, terms
 from harness.codec import to_json
-from harness.contract import Case, Check, Outcome, Plan, Ruling, RunFacts, Setting, Status
+from harness.contract import Case, Check, Outcome, Plan, Ruling, Setting, Status
 from harness.policy import worst
 
 SCHEMA = "hallmark/diff/1"
+_Planned = Mapping[str, Case]
 _WORDS = ("met", "skipped", "not measured", "missed", "error")
 """What may become of a case, the better first."""
+_ELSEWHERE = ("files", "recipe", "made")
+"""Facts of a model that follow from its recipe, which is told where it is asked."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -29,14 +32,30 @@ class Found(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Told(Struct, frozen=True, kw_only=True):
-    """What a certificate says of a run, whatever version of Hallmark wrote it."""
+class Facts(Struct, frozen=True, kw_only=True):
+    """When a run was, and how far it came."""
+
+    id: str
+    started: str
+    seconds: float | None
+    hallmark: str
+    planned: int
+    measured: int
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """What a certificate says of a run at large."""
 
     status: Status
     reason: str
-    run: RunFacts
-    checks: tuple[Found, ...]
+    run: Facts
     score: float | None = None
+
+
+class Told(Head, frozen=True, kw_only=True):
+    """What a certificate says of a run and its checks, whatever version of Hallmark wrote it."""
+
+    checks: tuple[Found, ...]
 
 
 class Side(NamedTuple):
@@ -102,10 +121,12 @@ class Differs(Struct, frozen=True, kw_only=True):
 
 class Diff(Struct, frozen=True, kw_only=True):
     schema: str
-    was: Told
-    now: Told
+    was: Head
+    now: Head
+    specs: tuple[tuple[str, ...], tuple[str, ...]]
+    """The specs that each asked."""
     worse: bool
-    """Whether a verdict is worse, a check that passed is gone, or what was certified is not."""
+    """Whether a verdict is worse, a check that passed is gone from its spec, or what was certified is not."""
     verdicts: list[Ruled]
     new: list[str]
     """Checks of the later run alone."""
@@ -118,21 +139,31 @@ class Diff(Struct, frozen=True, kw_only=True):
 def diff(was: Side, now: Side) -> Diff:
     before, after = _by_id(was), _by_id(now)
     common = [id for id in after if id in before]
+    checks = _checks(was.plan), _checks(now.plan)
     verdicts = [_ruled(before[id], after[id]) for id in common if before[id].verdict != after[id].verdict]
     gone = [id for id in before if id not in after]
+    specs = tuple(spec.path for spec in was.plan.specs), tuple(spec.path for spec in now.plan.specs)
+    missed = any(before[id].verdict == "pass" and id.partition("::")[0] in specs[1] for id in gone)
     lost = was.told.status == "certified" != now.told.status
     return Diff(
         schema=SCHEMA,
-        was=was.told,
-        now=now.told,
-        worse=lost or any(each.worse for each in verdicts) or any(before[id].verdict == "pass" for id in gone),
+        was=_head(was.told),
+        now=_head(now.told),
+        specs=specs,
+        worse=lost or missed or any(each.worse for each in verdicts),
         verdicts=sorted(verdicts, key=lambda each: (not each.worse, _badness(each.now))),
         new=[id for id in after if id not in before],
         gone=gone,
         estimates=[_estimated(before[id], after[id]) for id in common if _measured(before[id], after[id])],
-        cases=[found for id in common if (found := _cases(was, now, id)) is not None],
-        differs=[*_differs_at_large(was, now), *_asked(was, now, common), *_models(was, now)],
+        cases=[
+            found for id in common if (found := _cases(was, now, _planned(checks[0], id), _planned(checks[1], id), id))
+        ],
+        differs=[*_differs_at_large(was, now), *_asked(was, now, *checks), *_models(was, now)],
     )
+
+
+def _head(told: Told) -> Head:
+    return Head(status=told.status, reason=told.reason, run=told.run, score=told.score)
 
 
 def _by_id(side: Side) -> dict[str, Found]:
@@ -173,9 +204,8 @@ def _overlap(was: tuple[float, float] | None, now: tuple[float, float] | None) -
 # ----------------------------------------------------------------------------------------------- cases
 
 
-def _cases(was: Side, now: Side, id: str) -> Cases | None:
+def _cases(was: Side, now: Side, before: _Planned, after: _Planned, id: str) -> Cases | None:
     """What became otherwise of a check's cases; None where nothing did."""
-    before, after = _planned(was.plan, id), _planned(now.plan, id)
     found = {case: (_word(was, id, case), _word(now, id, case)) for case in after if case in before}
     flipped: dict[str, list[str]] = {}
     for old, new in sorted({pair for pair in found.values() if pair[0] != pair[1]}, key=_gravity):
@@ -191,8 +221,12 @@ def _cases(was: Side, now: Side, id: str) -> Cases | None:
     return told if told.flipped or told.answered or told.asked or told.new or told.gone else None
 
 
-def _planned(plan: Plan, id: str) -> dict[str, Case]:
-    return {case.id: case for check in plan.checks if check.id == id for case in check.cases}
+def _checks(plan: Plan) -> dict[str, Check]:
+    return {check.id: check for check in plan.checks}
+
+
+def _planned(checks: Mapping[str, Check], id: str) -> _Planned:
+    return {case.id: case for case in checks[id].cases} if id in checks else {}
 
 
 def _word(side: Side, check: str, case: str) -> str:
@@ -230,16 +264,11 @@ def _differs_at_large(was: Side, now: Side) -> Iterator[Differs]:
             yield from _moved(spec.path, terms(was.plan, before[spec.path]), terms(now.plan, spec))
 
 
-def _asked(was: Side, now: Side, common: Sequence[str]) -> Iterator[Differs]:
-    before, after = _checks(was.plan), _checks(now.plan)
-    for id in common:
-        if id in before and id in after:
-            for what, old, new in asked_otherwise(was.plan, before[id], now.plan, after[id]):
+def _asked(was: Side, now: Side, before: Mapping[str, Check], after: Mapping[str, Check]) -> Iterator[Differs]:
+    for id, check in after.items():
+        if id in before:
+            for what, old, new in asked_otherwise(was.plan, before[id], now.plan, check):
                 yield Differs(of=id, what=what, was=old, now=new)
-
-
-def _checks(plan: Plan) -> dict[str, Check]:
-    return {check.id: check for check in plan.checks}
 
 
 def _models(was: Side, now: Side) -> Iterator[Differs]:
@@ -261,7 +290,7 @@ def _facts(side: Side) -> dict[str, dict[str, Any]]:
     for setting in side.settings:
         facts = every.setdefault(setting.model or "no model", {})
         for key, value in setting.facts.items() if setting.facts else ():
-            if key != "files":
+            if key not in _ELSEWHERE:
                 said = value.removeprefix("sha256:")[:12] if key == "digest" and isinstance(value, str) else value
                 facts.setdefault(key, {})[to_json(said)] = said
     return {

@@ -43,6 +43,8 @@ class Selection(msgspec.Struct, frozen=True):
     """Spec files that are wanted whole, though ids of others are named."""
     singly: bool = False
     """An item a case, where pytest itself is to choose among cases; what is measured alone is not taken apart."""
+    done: dict[int, list[int]] = {}
+    """By check, the places of cases that have an outcome already."""
 
     def wants(self, check: Check, case: Case) -> bool:
         return f"{check.id}::{case.id}" in self.ids
@@ -83,6 +85,7 @@ def _loose(check_id: str) -> str:
 
 def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
     """The same units, in the same order, in every process."""
+    finished = {index: frozenset(places) for index, places in selection.done.items()}
     for index, check in enumerate(plan.checks):
         whole, quiet = selection.all_of(check), rooms.quiet(check)
         for batch in range(check.batches()):
@@ -90,6 +93,8 @@ def units(plan: Plan, selection: Selection) -> Iterator[Unit]:
             wanted: Sequence[int] = (
                 positions if whole else [p for p in positions if selection.wants(check, check.cases[p])]
             )
+            if done := finished.get(index):
+                wanted = [p for p in wanted if p not in done]
             if not wanted:
                 continue
             if selection.singly and not quiet:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,16 +56,50 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="end"):
     stopped: str | None = None
 
 
-Line = Begin | Setting | Outcome | Remark | End
+class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="resumed"):
+    """That a run which had been cut short was taken up again."""
+
+    at: str
+
+
+Line = Begin | Setting | Outcome | Remark | Resumed | End
 _decoder = msgspec.json.Decoder(Line)
 _encoder = msgspec.json.Encoder()
 
 
-class Ledger:
-    """The writer's side. What `append` returned from survives the writer's death; after `close`, the machine's."""
+_SYNC = 1.0
+"""Seconds of records that the death of the machine may take, at most; the writer's takes none."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
+
+class Busy(OSError):
+    """Another process writes this record."""
+
+
+class Ledger:
+    """The writer's side, of which a record has one at a time.
+
+    What `append` returned from survives the writer's death; after a second, or after `close`, the machine's.
+    """
+
+    def __init__(self, path: Path, *, again: bool = False) -> None:
+        self._file = path.open("r+b" if again else "xb", buffering=0)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise Busy(errno.EBUSY, "another process writes this run") from None
+        self.torn = self._mend() if again else 0
+        """Bytes of a last line that its writer did not live to end."""
+        self._synced = time.monotonic()
+
+    def _mend(self) -> int:
+        """Cut a torn last line off; what was acknowledged ended with its line."""
+        data = self._file.readall()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            self._file.truncate(whole)
+        self._file.seek(whole)
+        return len(data) - whole
 
     def append(self, lines: Iterable[Line]) -> None:
         data = _encoder.encode_lines(list(lines))
@@ -75,6 +112,9 @@ class Ledger:
             self._file.seek(whole)
             self._file.truncate()  # no half line, whatever comes after
             raise
+        if time.monotonic() - self._synced > _SYNC:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
 
     def close(self) -> None:
         os.fsync(self._file.fileno())
@@ -91,6 +131,9 @@ class Record:
     def __init__(self, data: bytes) -> None:
         self.begin: Begin | None = None
         self.end: End | None = None
+        self.resumed: list[str] = []
+        self.spent = 0.0
+        """Seconds that it took before it was taken up again, as far as it lived to tell."""
         self.settings: dict[str, Setting] = {}
         self.remarks: list[Remark] = []
         self.checks: dict[str, dict[str, Outcome]] = {}
@@ -110,6 +153,9 @@ class Record:
                 self.remarks.append(line)
             elif isinstance(line, Begin):
                 self.begin = self.begin or line
+            elif isinstance(line, Resumed):
+                self.resumed.append(line.at)
+                self.spent, self.end = (self.end.seconds if self.end else self.spent), None
             else:
                 self.end = line
         self.checks = {check: by_case(found) for check, found in outcomes.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from harness.contract import Plan
     from harness.items import Selection
+    from harness.resuming import Again
 
 _SINGLY = ("keyword", "lf", "failedfirst", "newfirst", "stepwise", "collectonly", "maxfail", "deselect")
 
@@ -35,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         metavar="HOST",
         help="let load tests put a load on this host; this machine may always be",
+    )
+    group.addoption("--resume", metavar="RUN", help="take up a run that was cut short: measure what has no outcome yet")
+    group.addoption(
+        "--retry-errors",
+        action="store_true",
+        help="with --resume: measure again, too, where what carries a model failed, and not its answer",
     )
     parser.addini("hallmark_allow_hosts", "as --allow-host, a list of them", type="args", default=[])
     parser.addini("hallmark_allow_python", "as --allow-python", type="bool", default=False)
@@ -80,8 +88,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from harness.controller import start
 
     _refuse_what_workers_would(config)
-    plan = _plan(config, specs)
-    start(session, plan, _selection(config, plan))
+    if config.option.retry_errors and not config.option.resume:
+        raise pytest.UsageError("--retry-errors says what --resume RUN does; name the run")
+    again = _again(config, specs) if config.option.resume else None
+    plan = _plan(config, specs) if again is None else again.plan
+    start(session, plan, _selection(config, plan, again), again)
 
 
 def _find(session: pytest.Session) -> list[Path]:
@@ -126,7 +137,29 @@ def _plan(config: pytest.Config, specs: list[Path]) -> Plan:
         raise pytest.UsageError(faults.args[0]) from None
 
 
-def _selection(config: pytest.Config, plan: Plan) -> Selection:
+def _again(config: pytest.Config, specs: list[Path]) -> Again:
+    """The run that is to be taken up; its specs have to be among what this session was given."""
+    from harness.collecting import runs_of, shelf
+    from harness.resuming import NotResumed, resume
+    from harness.spec.faults import SpecFaults
+
+    named = config.option.resume
+    below = runs_of(config) / named
+    folder = below if below.is_dir() else config.invocation_params.dir / named
+    try:
+        again = resume(folder.resolve(), shelf(config), retry=config.option.retry_errors)
+    except NotResumed as error:
+        raise pytest.UsageError(str(error)) from None
+    except SpecFaults as faults:
+        raise pytest.UsageError(f"the run can't be taken up: {faults.args[0]}") from None
+    given = {os.path.abspath(spec) for spec in specs}
+    lacking = [spec.path for spec in again.plan.specs if os.path.abspath(config.rootpath / spec.path) not in given]
+    if lacking:
+        raise pytest.UsageError(f"the run is of {lacking[0]} too: name it, or the folder that it is in")
+    return again
+
+
+def _selection(config: pytest.Config, plan: Plan, again: Again | None) -> Selection:
     from harness.items import Selection
     from harness.spec.places import shown
 
@@ -136,7 +169,8 @@ def _selection(config: pytest.Config, plan: Plan) -> Selection:
 
     ids, files = config.stash.get(_ASKED, ([], []))
     singly = any(getattr(config.option, name, None) for name in _SINGLY)
-    selection = Selection(ids=tuple(map(named, ids)), files=tuple(map(named, files)), singly=singly)
+    done = again.done() if again else {}
+    selection = Selection(ids=tuple(map(named, ids)), files=tuple(map(named, files)), singly=singly, done=done)
     if unknown := selection.unknown(plan):
         raise pytest.UsageError("\n".join(unknown))
     return selection

@@ -12,8 +12,8 @@ from evaluators.golden.classing import SEMANTIC, Class, class_of
 from harness.contract import Case, Check, Outcome
 
 Proposal = dict[str, Any]
-"""`case` and `path`, the keys that lead to the place in `expect`; then either `was` and `now`, one of which may be absent,
-`class`, and for numbers `off` and `rel`; or `by_hand`, why nobody but a person can tell what should stand there."""
+"""`case` and `path`, the keys that lead to the place in `expect`; then `was` and `now`, one of which may be absent,
+`class`, and for numbers `off` and `rel`; or else `by_hand`, why only a person can tell what should stand there."""
 _PART, _WHOLE, _LIST = "part", "whole", "list"
 _MODES: Mapping[str, str] = {"exact": _PART, "close": _PART, "subset": _PART, "normalised": _WHOLE, "unordered": _LIST}
 """The modes whose expectation is a value as an answer is, and how far what differs can be taken apart."""

@@ -104,7 +104,7 @@ def gather(run: Run, wanted: Callable[[Check], bool] = lambda check: True) -> Fo
         cases = {case.id: case for case in check.cases}
         recorded = run.outcomes(check.id)
         outcomes = [recorded[case.id] for case in check.cases if case.id in recorded]
-        for each in _read(check, rooms.optional(room, "proposals", check, outcomes, default=())):
+        for each in _read(check, room, outcomes):
             if (case := cases.get(each.case)) is None:
                 raise Unfit(f"the kind {check.kind} proposes something for `{each.case}`, which is no case")
             spot = _spot(case)
@@ -118,10 +118,11 @@ def gather(run: Run, wanted: Callable[[Check], bool] = lambda check: True) -> Fo
     return Found(sorted(changes, key=_worst_first), by_hand, proposing)
 
 
-def _read(check: Check, raw: Any) -> list[_Proposed]:
+def _read(check: Check, room: object, outcomes: Sequence[Outcome]) -> list[_Proposed]:
     try:
+        raw = rooms.optional(room, "proposals", check, outcomes, default=())
         found = [msgspec.convert(each, _Proposed) for each in raw]
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ValueError, LookupError, TypeError) as error:
         raise Unfit(f"what the kind {check.kind} proposes for {check.name} can't be read: {error}") from None
     for each in found:
         if not each.by_hand and (each.kind not in CLASSES or (each.was is UNSET and each.now is UNSET)):

@@ -16,6 +16,7 @@ from harness.spec.faults import Fault, SpecFaults
 from harness.spec.text import bare, read_yaml
 
 _BOM = b"\xef\xbb\xbf"
+_MORE = "it can't be changed without touching more"
 Replacement = tuple[int, int, str]
 
 
@@ -66,16 +67,27 @@ def edit(data: bytes, name: str, changes: Sequence[Change]) -> Edited:
             refused.append((change, "something else stands there now than the run expected"))
     spans: list[Replacement] = []
     for (case, line), mine in list(done.items()):
-        try:
-            spans += sheet.rewrite(case, line, mine)
-        except (json_text.Elsewhere, yaml_text.NotSafe) as error:
-            refused += [(change, str(error) or "it can't be changed without touching more") for change in mine]
+        whys = {change.path: why for change in mine if (why := _why_not(sheet, change))}
+        refused += [(change, whys[change.path]) for change in mine if change.path in whys]
+        done[case, line] = [change for change in mine if change.path not in whys]
+        if done[case, line]:
+            spans += sheet.rewrite(case, line, done[case, line])
+        else:
             del done[case, line]
     made = bom + _assembled(text, spans).encode()
     if done and not sheet.holds(made, done):
-        refused += [(change, "it can't be changed without touching more") for mine in done.values() for change in mine]
+        refused += [(change, _MORE) for mine in done.values() for change in mine]
         return Edited(data, [], there, refused)
     return Edited(made, [change for mine in done.values() for change in mine], there, refused)
+
+
+def _why_not(sheet: _Sheet, change: Change) -> str:
+    """Why a change can't be made here; empty where it can."""
+    try:
+        sheet.rewrite(change.case, change.line, [change])
+    except (json_text.Elsewhere, yaml_text.NotSafe) as error:
+        return str(error) or _MORE
+    return ""
 
 
 def _assembled(text: str, spans: Sequence[Replacement]) -> str:
@@ -184,12 +196,10 @@ def _csv_rows(text: str, cases: Mapping[str, Case]) -> _Rewrite:
 
 def _yaml(data: bytes, text: str, name: str) -> _Sheet:
     document = _document(data, name)
-    cases: dict[tuple[str, int], yaml_text.Node] = {}
+    cases = yaml_text.case_nodes(text)
 
     def node(case: str, line: int) -> yaml_text.Node:
-        if (case, line) not in cases:
-            cases[case, line] = yaml_text.case_node(text, case, line)
-        return cases[case, line]
+        return yaml_text.case_node(cases, case, line)
 
     def expect(case: str, line: int) -> Any:
         return look(document, (*node(case, line).path, "expect"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,13 @@ def of_file(entries: Iterable[Entry], name: str) -> list[Entry]:
 def added(data: bytes, entries: Iterable[Entry]) -> bytes:
     """A history with more lines at its end."""
     lead = b"\n" if data and not data.endswith(b"\n") else b""
-    return data + lead + b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+    return data + lead + b"".join(_line(entry) for entry in entries)
+
+
+def _line(entry: Entry) -> bytes:
+    """A line in which nothing is unseen."""
+    text = msgspec.json.encode(entry).decode()
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text).encode() + b"\n"
 
 
 def follows(entries: Iterable[Entry], was: str, now: str) -> bool:

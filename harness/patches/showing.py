@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -78,12 +79,14 @@ def _spelled(value: Any) -> str:
 
 def past(entries: Iterable[Entry]) -> Iterator[str]:
     """What was accepted, the newest first."""
-    for entry in entries:
-        was, now = _both(entry.was, entry.now)
-        yield f"{entry.when}  {entry.who}: {entry.why}"
-        yield f"  {entry.file}: {entry.case}{_at(entry.path)} ({entry.kind}, of {entry.run})"
-        yield f"  - {was}"
-        yield f"  + {now}"
+    for head, together in itertools.groupby(entries, lambda entry: (entry.when, entry.who, entry.why, entry.run)):
+        when, who, why, run = head
+        yield f"{when}  {who}, of the run {run}: {why}"
+        for entry in together:
+            was, now = _both(entry.was, entry.now)
+            yield f"  {entry.file}: {entry.case}{_at(entry.path)}, {entry.kind}"
+            yield f"    - {was}"
+            yield f"    + {now}"
 
 
 def _many(n: int, word: str) -> str:

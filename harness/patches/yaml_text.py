@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -70,10 +70,18 @@ def nodes(text: str) -> Iterator[Node]:
         yield node
 
 
-def case_node(text: str, case: str, line: int) -> Node:
+def case_nodes(text: str) -> dict[str, list[Node]]:
+    """The mappings that may be cases, by their ids."""
+    found: dict[str, list[Node]] = {}
+    for node in list(nodes(text)):
+        if node.kind == "map" and node.path and isinstance(node.path[-1], int) and "id" in node.items:
+            found.setdefault(str(node.items["id"].value), []).append(node)
+    return found
+
+
+def case_node(known: Mapping[str, list[Node]], case: str, line: int) -> Node:
     """The mapping of a case: of several with its id, the one on that line."""
-    maps = [node for node in list(nodes(text)) if node.kind == "map" and node.path and isinstance(node.path[-1], int)]
-    found = [node for node in maps if (id := node.items.get("id")) is not None and id.value == case]
+    found = known.get(case, [])
     found = found if len(found) == 1 else [node for node in found if node.line == line]
     if len(found) != 1:
         raise NotSafe("it can't be told apart from others")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +16,7 @@ from harness.verbs.given import Mistake, count
 from harness.verbs.history import few, interval, number, runs_at, say, say_json, table, told_of
 
 if TYPE_CHECKING:
-    from harness.diffing import Cases, Diff, Differs, Estimated, Measure, Side, Told
+    from harness.diffing import Cases, Diff, Differs, Estimated, Head, Measure, Side
 
 
 def diff_runs(given: argparse.Namespace) -> int:
@@ -31,7 +31,10 @@ def diff_runs(given: argparse.Namespace) -> int:
     was, now = sides
     assert was is not None
     assert now is not None
-    found = diff(was, now)
+    try:
+        found = diff(was, now)
+    except Exception as error:  # what was written by runs can be compared: what can't be was written by somebody else
+        raise Mistake(f"these runs can't be compared: {type(error).__name__}: {error}") from None
     if given.json:
         say_json(found)
     else:
@@ -43,17 +46,19 @@ def diff_runs(given: argparse.Namespace) -> int:
 def _named(name: str, folder: Path) -> Path | None:
     """The folder of a run; None where it is `certified`, and the other run tells of which specs."""
     from harness.ledger import CERTIFIED, certified_as
+    from harness.pages import CERTIFICATE
+    from harness.spec.places import find_root
 
     if name == CERTIFIED:
         return None
-    found = [folder / name, Path(name), Path(name).parent]
+    found = [folder / name, Path(name), find_root(Path.cwd()) / name]
     if name.startswith(f"{CERTIFIED}/"):
         found.insert(0, folder / certified_as(name.partition("/")[2]))
-    for path in found[:-1]:
-        if path.is_dir():
+    for path in found:
+        if os.path.isdir(path):
             return path
-    if Path(name).is_file() and (found[-1] / "outcomes.jsonl").is_file():
-        return found[-1]
+        if path.name == CERTIFICATE and os.path.isfile(path):
+            return path.parent
     raise Mistake(
         f"there is no run `{name}`: name its folder, its id, `latest` or `certified`; `hallmark runs` lists them"
     )
@@ -86,15 +91,21 @@ def _side(folder: Path) -> Side:
         raise Mistake(str(error)) from None
     said, problem = told_of(folder)
     if said is None:
-        print(f"{folder.name} is {problem}; it is told from its record", file=sys.stderr)
+        _doubt(f"{folder.name} is {problem}; it is told from its record")
         try:
             said = msgspec.convert(run.certificate, Told, from_attributes=True)
         except Exception as error:
             raise Mistake(f"the run in {folder} can't be told: {type(error).__name__}: {error}") from None
     elif _edited(folder, run.digests):
-        print(f"doubtful: {folder.name}: its certificate is of another record; see `hallmark verify`", file=sys.stderr)
+        _doubt(f"doubtful: {folder.name}: its certificate is of another record; see `hallmark verify`")
     begin = run.record.begin
     return Side(said, run.plan, run.record.checks, run.settings, begin.machine if begin else {})
+
+
+def _doubt(said: str) -> None:
+    from harness.spec.faults import visible
+
+    print(visible(said), file=sys.stderr)
 
 
 class _Made(msgspec.Struct):
@@ -120,13 +131,25 @@ def _lines(found: Diff) -> Iterator[str]:
     yield from _section(
         "verdicts", (f"{_fell(v.worse)}  {v.check}: {v.was} -> {v.now}: {v.reason}" for v in found.verdicts)
     )
-    yield from _section("checks", [*(f"new   {id}" for id in found.new), *(f"gone  {id}" for id in found.gone)])
+    yield from _section(
+        "checks", [*_whole("new   ", found.new, found.specs[0]), *_whole("gone  ", found.gone, found.specs[1])]
+    )
     moved = [each for each in found.estimates if each.was != each.now]
     yield from _section("estimates", _estimates(moved))
     yield from _section("cases", (line for each in found.cases for line in _cases(each)))
     yield from _section("asked, or measured, otherwise", map(_differs, found.differs))
     yield ""
     yield _conclusion(found)
+
+
+def _whole(word: str, ids: Sequence[str], specs: Sequence[str]) -> Iterator[str]:
+    """Checks, each by itself or, of a spec that the other run never asked, all together."""
+    for spec, group in itertools.groupby(ids, key=lambda check: check.partition("::")[0]):
+        checks = list(group)
+        if spec in specs:
+            yield from (f"{word}{id}" for id in checks)
+        else:
+            yield f"{word}{spec}: {count(len(checks), 'check')}"
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -139,7 +162,7 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _run_line(word: str, told: Told) -> str:
+def _run_line(word: str, told: Head) -> str:
     score = "" if told.score is None else f", {told.score:g} of 100"
     return f"{word}  {told.run.id}  {told.run.started[:19].replace('T', ' ')}  {told.status}{score}: {told.reason}"
 
@@ -170,16 +193,14 @@ def _cases(found: Cases) -> Iterator[str]:
 
 
 def _differs(found: Differs) -> str:
-    return f"{found.of}: {found.what}: {_value(found.was)} -> {_value(found.now)}"
+    from harness.bar import said
 
-
-def _value(value: Any) -> str:
-    return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{found.of}: {found.what}: {said(found.what, found.was)} -> {said(found.what, found.now)}"
 
 
 def _conclusion(found: Diff) -> str:
     if found.worse:
-        return "worse: a verdict is worse, a check that passed is gone, or what was certified is not"
+        return "worse: a verdict is worse, a check that passed is gone from its spec, or what was certified is not"
     if found.verdicts or found.new or found.gone:
         return "nothing is worse"
     return "the verdicts are the same"

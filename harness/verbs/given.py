@@ -91,7 +91,8 @@ def run_folder(name: str) -> Path:
 
     folder = Path(name)
     if not folder.is_dir():
-        folder = find_root(Path.cwd()) / name  # as a run leaves it, wherever in the project one stands
+        root = find_root(Path.cwd())  # as a run leaves it, wherever in the project one stands
+        folder = next((each for each in (root / name, root / "runs" / name) if each.is_dir()), folder)
     if not folder.is_dir():
         raise Mistake(f"there is no run in {name}; `hallmark run specs` leaves one", 1)
     return folder

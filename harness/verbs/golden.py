@@ -50,6 +50,10 @@ def _golden(given: argparse.Namespace) -> int:
         return _finish(given) if given.finish else _update(given)
     except (Unfit, Torn) as error:
         raise Mistake(str(error), 1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Mistake(f"{error.filename}: {error.strerror}", 1) from None
 
 
 def _update(given: argparse.Namespace) -> int:
@@ -263,7 +267,7 @@ def _word(given: argparse.Namespace, root: Path) -> Word:
     for name, said in (("--why", given.why), ("--who", who)):
         if not said.strip() or not said.isprintable() or len(said) > 1000:
             raise Mistake(f"{name} is one line of printable text, of up to 1,000 characters")
-    return Word(who.strip(), given.why.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
+    return Word(who.strip(), given.why.strip(), datetime.now(UTC).isoformat(timespec="milliseconds"))
 
 
 def _user(root: Path) -> str:

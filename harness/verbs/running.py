@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.verbs.given import NOTHING, Mistake, Verb, allowed, specs_at
+from harness.verbs.given import NOTHING, Mistake, Verb, allowed, run_folder, specs_at
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +22,7 @@ def offer(verb: Verb) -> None:
 
 _VALUED = re.compile(
     r"-[nkmpcoWr]|--(?:numprocesses|dist|maxfail|tb|durations|deselect|ignore|ignore-glob|junitxml|junit-xml|rootdir"
-    r"|allow-host|basetemp|color|hallmark-runs|numerics|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
+    r"|allow-host|resume|basetemp|color|hallmark-runs|numerics|override-ini|config-file|confcutdir|log-level|max-worker-restart)"
 )
 """Options of pytest after which a word is a value; after any other it is a path."""
 
@@ -34,6 +35,8 @@ def run(words: list[str]) -> int:
     from harness.spec.memory import read_plan
     from harness.spec.places import find_root, find_specs
 
+    if (named := _resumed(words)) is not None and not any(_is_path(words, at) for at in range(len(words))):
+        words += _specs_of(named)
     places = [at for at, word in enumerate(words) if _is_path(words, at)]
     paths = [words[at] for at in places] or ["specs"]
     rest = [word for at, word in enumerate(words) if at not in places]
@@ -54,6 +57,30 @@ def run(words: list[str]) -> int:
     if status == 0 and not seen.certified and not seen.only_listed:
         raise Mistake("no spec was run, so nothing is certified", NOTHING)
     return status
+
+
+def _resumed(words: list[str]) -> str | None:
+    """The run that is to be taken up, where one is named."""
+    for at, word in enumerate(words):
+        if word.startswith("--resume="):
+            return word.partition("=")[2]
+        if word == "--resume" and at + 1 < len(words):
+            return words[at + 1]
+    return None
+
+
+def _specs_of(run: str) -> list[str]:
+    """The specs that a run is of."""
+    from harness.pages import NotARun, read_run
+
+    try:
+        plan = read_run(run_folder(run)).plan
+    except NotARun as error:
+        raise Mistake(str(error)) from None
+    from harness.spec.places import find_root
+
+    root = find_root(Path.cwd())
+    return [os.path.relpath(root / spec.path) for spec in plan.specs]
 
 
 def _is_path(words: list[str], at: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+_LINES = 80
 
 def inert(text: Any) -> str:
     """Text whose control characters, those that turn writing around among them, are spelled out."""
@@ -21,7 +22,10 @@ def inert(text: Any) -> str:
 def value(given: Any, most: int = 2000) -> str:
     """A JSON value over as many lines as help to read it."""
     text = given if isinstance(given, str) else _over_lines(given)
-    return inert(text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)")
+    if len(text) > most:
+        return inert(f"{text[:most]}… ({len(text):,} characters)")
+    lines = text.split("\n")
+    return inert(text if len(lines) <= _LINES else "\n".join([*lines[:_LINES], f"… ({len(lines):,} lines)"]))
 
 
 def _over_lines(given: Any) -> str:

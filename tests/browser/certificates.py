@@ -9,7 +9,8 @@ from tests.conftest import Project
 
 STATUSES = ("certified", "blocked", "inconclusive", "incomplete")
 
-MODELS = "{base: {echo: {}}, shaky: {echo: {wrong: [word-07, word-19, word-28]}}, saved: {replay: answers.jsonl}}"
+MODELS = "{base: {echo: {}}, shaky: {echo: {wrong: [word-07, word-19]}}, saved: {replay: answers.jsonl}}"
+SAVED = "{saved: {replay: answers.jsonl}}"
 CERTIFIED = """\
   - {name: words, about: Says every word again, kind: golden, model: [base, saved], cases: words.jsonl}
   - {name: most, kind: golden, model: shaky, cases: words.jsonl, gate: {pass_rate: 0.9}}
@@ -24,12 +25,12 @@ certificate:
     - {id: safe, needs: [clean], why: There is no key in it, weight: 20}
   expires: 90d
   waivers:
-    - {check: every, who: Ada Reviewer, why: three words are known to be lost, until: "2999-12-31"}
+    - {check: every, who: Ada Reviewer, why: two words are known to be lost, until: "2999-12-31"}
 """
 BLOCKED = """\
   - {name: words, about: Says every word again, kind: golden, model: [base, shaky], cases: words.jsonl}
   - {name: rated, kind: golden, model: shaky, cases: words.jsonl, gate: {pass_rate: 0.99}}
-  - {name: no-worse, kind: ab, baseline: base, candidate: shaky, cases: words.jsonl, claim: {noninferior: {margin: 0.1}}}
+  - {name: no-worse, kind: ab, baseline: base, candidate: shaky, cases: words.jsonl, claim: {noninferior: {margin: 0.2}}}
   - {name: clean, kind: security, scan: {secrets: {paths: [key.txt]}}}
   - {name: later, kind: golden, model: base, cases: words.jsonl, after: [rated]}
 certificate:
@@ -38,8 +39,8 @@ certificate:
     - {id: safe, needs: [clean], why: There is no key in it}
 """
 INCONCLUSIVE = """\
-  - {name: words, kind: golden, model: base, cases: words.jsonl}
-  - {name: drawn, about: In the world that they were drawn from, kind: golden, model: shaky, cases: words.jsonl, gate: {pass_rate: 0.9, population: sample}}
+  - {name: words, kind: golden, model: saved, cases: words.jsonl}
+  - {name: drawn, about: In the world that they were drawn from, kind: golden, model: saved, cases: words.jsonl, gate: {pass_rate: 0.9, population: sample}}
 certificate:
   criteria:
     - {id: accurate, needs: [words], why: It says what it is asked}
@@ -52,7 +53,7 @@ EXIT = {"certified": 0, "blocked": 1, "inconclusive": 6, "incomplete": 2}
 def write(folder: Path, status: str) -> Project:
     """A project whose run ends in this status."""
     project = Project(folder)
-    words = [f"word-{i:02d}" for i in range(40)]
+    words = [f"word-{i:02d}" for i in range(24)]
     said = ["plain words", {"text": "words", "n": [1, 2]}, "日本語 naïve", 'a < b && "c"', "a long line of words " * 12]
     asked = {word: said[i % len(said)] if i % 7 else f"{word} {said[i % len(said)]}" for i, word in enumerate(words)}
     cases = [
@@ -63,7 +64,7 @@ def write(folder: Path, status: str) -> Project:
     for path, rows in (("specs/words.jsonl", cases), ("specs/answers.jsonl", answers)):
         project.put(path, "".join(json.dumps(row) + "\n" for row in rows))
     project.put("specs/key.txt", "\n".join(["password = " + '"hJ8s0Kq2ZxvT4bNw"', "nothing", ""]))
-    project.spec(SPECS[status], models=MODELS)
+    project.spec(SPECS[status], models=SAVED if status == "inconclusive" else MODELS)
     return project
 
 

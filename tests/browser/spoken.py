@@ -146,7 +146,7 @@ def respell(plan: bytes, outcomes: bytes, strings: Sequence[str]) -> Run:
 
     def spell(given: Any) -> Any:
         if isinstance(given, dict):
-            return {key: item if key == "severity" else spell(item) for key, item in given.items()}
+            return {key: item if key in ("severity", "confidence") else spell(item) for key, item in given.items()}
         if isinstance(given, list):
             return [spell(item) for item in given]
         return f"{given} {next(spoken)}" if isinstance(given, str) else given

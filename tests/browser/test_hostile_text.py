@@ -85,7 +85,7 @@ def test_a_page_that_says_all_of_it_runs_nothing_and_asks_for_nothing(look: Open
 
 
 @pytest.mark.parametrize("status", ["certified", "blocked"])
-@pytest.mark.parametrize("start", [0, 120, 240])
+@pytest.mark.parametrize("start", [0, 180])
 def test_models_and_scanned_files_say_all_of_it_in_every_panel(
     look: Open, report: Callable[[str], Path], tmp_path: Path, status: str, start: int
 ) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from harness.contract import Question, Refused
+from harness.contract import Question, Refused, Unreached
 from models.sources.http.wire import Line
 
 _T = TypeVar("_T")
@@ -83,9 +83,9 @@ def insist(
             said, tries = str(trouble), f"{attempt + 1} {'tries' if attempt else 'try'}"
             pause = max(trouble.wait, backoff * 2**attempt * (1 + _chance(name, attempt)) / 2)
         if attempt == retries:
-            raise Refused(f"{said} (after {tries})" if attempt else said)
+            raise Unreached(f"{said} (after {tries})" if attempt else said)
         if time.monotonic() + pause >= deadline:
-            raise Refused(f"{said} (after {tries}; the next would be in {pause:.3g} s, too late for {seconds:g} s)")
+            raise Unreached(f"{said} (after {tries}; the next would be in {pause:.3g} s, too late for {seconds:g} s)")
         if over.wait(pause):
             break
     raise Refused("nobody waits for this answer any more")

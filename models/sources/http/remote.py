@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from harness.codec import digest_of, to_json
-from harness.contract import Question, Refused
+from harness.contract import Question, Refused, Unreached
 from models.sources.http import dialect
 from models.sources.http.address import read_address
 from models.sources.http.asking import Passing, Round, ask_all, insist
@@ -96,9 +96,9 @@ class Remote:
         try:
             return insist(once, name=name, seconds=seconds, retries=retries, backoff=backoff, over=over)
         except Refused as error:
-            raise Refused(self._without_key(str(error))) from None
+            raise type(error)(self._without_key(str(error))) from None
         except TimeoutError:
-            raise Refused(f"{self.address.origin} gave no whole answer within {seconds:g} s") from None
+            raise Unreached(f"{self.address.origin} gave no whole answer within {seconds:g} s") from None
 
     def _read(self, reply: Reply) -> dialect.Spoken:
         said = f"{self.address.origin} answered {reply.status}: {dialect.complaint(reply.body)}"
