@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from harness import rooms
 from harness.board import IDLE, OPENING, WAITING, Board, overtime
+from harness.codec import to_json
 from harness.contract import (
     Case,
     Check,
@@ -32,6 +36,7 @@ from harness.desk import SMALL, Desk, Said, TimedOut
 from harness.elsewhere import ANY
 from harness.lane import Occupied, taken
 from harness.opening import Opened, numerics_of, open_here
+from harness.redaction import Redactor
 from harness.shelf import explain
 
 _T = TypeVar("_T")
@@ -99,7 +104,7 @@ class Bench:
                 if check.others:
                     outcome.spent = {role: round(seconds, 6) for role, seconds in desk.spent().items()}
                 outcome.by = desk.setting()
-                into.append(outcome)
+                into.append(redacted(outcome, desk.redact))
 
     def opened(self, key: str, index: int) -> Opened:
         """The model, opened on first use and kept; one that can't be opened is asked for once."""
@@ -137,11 +142,34 @@ class Bench:
         short = batch - len(questions) if fast else 0
         return questions + questions[-1:] * short
 
+    def redactor(self, check: Check) -> Redactor:
+        """What takes secrets out of all that is said for a check."""
+        return self.keep(_redactor, check)
+
     def keep(self, build: Callable[[Check], _T], check: Check) -> _T:
         made = self._kept.get((build, check.id), self)
         if made is self:
             made = self._kept[build, check.id] = build(check)
         return made  # type: ignore[no-any-return]
+
+
+def _redactor(check: Check) -> Redactor:
+    said = cache(lambda: to_json(check).decode())
+    return Redactor(os.environ, said)
+
+
+def redacted(outcome: Outcome, redact: Redactor) -> Outcome:
+    """An outcome with nothing in it that nobody should read: what a model answered, and what an error says."""
+    if outcome.reason:
+        outcome.reason = redact(outcome.reason)
+    if outcome.answer is not UNSET:
+        outcome.answer = redact(outcome.answer)
+    if outcome.differences:
+        outcome.differences = [
+            replace(each, why=redact(each.why), expected=redact(each.expected), got=redact(each.got))
+            for each in outcome.differences
+        ]
+    return outcome
 
 
 def _outcome(room: Evaluator, check: Check, case: Case, desk: Desk) -> Outcome:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from harness.board import GRACE, IDLE, LASTING, OPENING, TOGETHER, overtime
 from harness.codec import digest_of, plain, posed, to_json
@@ -128,6 +129,7 @@ class Desk:
         cases = check.cases[batch * check.batch : (batch + 1) * check.batch]
         self.asked = [case for case in cases if case.asks]
         self.alone = alone
+        self.redact = bench.redactor(check)
         self.position = IDLE
         self.shared = 0.0
         """Seconds of the current case that were spent for the whole batch, or on opening a model."""
@@ -183,7 +185,7 @@ class Desk:
         given = said.answers[case.id] if said is not None else self._answer_alone(sitting, case, role, turn)
         if isinstance(given, BaseException):
             raise given
-        return plain(given)
+        return self.redact(plain(given))
 
     def _answer_alone(self, sitting: Sitting, case: Case, role: str, turn: int) -> Any:
         """What the model says to one case, asked once however often it is wanted."""
@@ -341,8 +343,8 @@ class Desk:
             self.limit(self.check.timeout * len(cases))
             questions = [self.question(case) for case in cases]
             if isinstance(other, Elsewhere):
-                return other.look(questions, way.chance)
-            return looks(other, questions, way.chance, refuses=bool(way.label))
+                return self._redacted(other.look(questions, way.chance))
+            return self._redacted(looks(other, questions, way.chance, refuses=bool(way.label)))
         except TimedOut:
             opened = self._other is not None
             self.close()
@@ -364,6 +366,9 @@ class Desk:
             self.looked += spent
             self.bench.board.show(self.index, self.position)
             self.limit(self.check.timeout)
+
+    def _redacted(self, found: Sequence[Look]) -> Sequence[Look]:
+        return [replace(look, answer=self.redact(look.answer), error=self.redact(look.error)) for look in found]
 
     def _another(self, way: Way) -> Any:
         """The model as it is to be asked."""
@@ -436,6 +441,7 @@ class Desk:
     def attach(self, name: str, data: bytes) -> str:
         if self.bench.folder is None:
             return ""
+        data = self.redact(data.decode()).encode() if _is_text(data) else data
         path = attached_at(self.bench.folder / ATTACHED / digest_of(self.check.id)[7:15], name, data)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
@@ -450,6 +456,14 @@ class Desk:
     def setting(self) -> str:
         """The setting that the check's own model answers in; empty where it could not be opened."""
         return self.bench.setting_id(self.check.model)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _only(answers: Any) -> Any:

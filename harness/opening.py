@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from harness import provenance
 from harness.codec import digest_of, plain
 from harness.contract import Declared, Model, Numerics, Refused, Setting, Site
+from harness.redaction import Redactor
 from harness.shelf import open_model
 
 
@@ -35,7 +36,7 @@ def open_here(key: str, declared: Declared, site: Site, numerics: dict[str, Any]
     model = open_model(declared, site)
     if declared.was and model.digest != declared.was:
         raise Refused(f"it is not what it was in that run: {model.digest} answers now, and {declared.was} did then")
-    facts = {**plain(dict(model.facts())), "digest": model.digest, "recipe": declared.recipe}
+    facts = {**Redactor(os.environ, str)(plain(dict(model.facts()))), "digest": model.digest, "recipe": declared.recipe}
     setting = setting_of(key, {**facts, **provenance.backend(), **numerics, **provenance.machine()})
     return Opened(model, setting, time.perf_counter() - begin)
 

@@ -22,7 +22,8 @@ def day_of(moment: str) -> str:
 
 def end_of(day: str) -> datetime:
     """When a day is over."""
-    return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
+    begin = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    return begin + timedelta(days=1) if day < "9999-12-31" else begin.replace(hour=23, minute=59, second=59)
 
 
 def waiver_of(plan: Plan, check: str, day: str) -> Waiver | None:

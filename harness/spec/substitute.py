@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from harness.redaction import is_secret
 from harness.spec.faults import Fault, Spot, meant
 from harness.spec.text import Map, Seq, Surprise, read_plain
 
@@ -70,6 +71,10 @@ class Substitution:
                 self._fault(spot, f"the environment has no `{name}`", f"set it, or write ${{env:{name}:-a default}}")
                 return ""
             value = default
+        if value is not None and is_secret(name, value):
+            what = f"`{name}` seems to hold a secret, which would be written into the plan and into every report"
+            self._fault(spot, what, "have the model's source read it (`key_env` of http), or rename it if it is none")
+            return ""
         if not _is_text(value):
             self._fault(spot, f"the environment's `{name}` is not UTF-8", "set it to text")
             return ""

@@ -12,17 +12,17 @@ _STARTS = re.compile(r"(?=[-+#=])|(?P<number>\d{1,9})(?=[.)])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;"}
 # What services look for once the Markdown is shown, where no escape helps: people, issues, labels, emoji, addresses.
 _CALLS = re.compile(
-    r"""(?:[@#!%]|&amp;|\\[~$])(?=["\w+-])|:(?=//|[\w+-]+:)|www(?=\.)|\bGH(?=-\d)""",
+    r"""[@#!%&~$](?=["\w+-])|:(?=//|(?!\d+:)[\w+-]+:|(?:100|1234):)|www(?=\.)|\bGH(?=-\d)""",
     re.IGNORECASE,
 )
-_APART = "&#8203;"
-"""A blank that takes no room."""
+_APART, _TOLD_APART = "\u200b", "&#8203;"
+"""A blank that takes no room; none is left in what was written."""
 
 
 def prose(text: str, most: int = 500) -> str:
     """A part of a line: a sentence or some of it, a cell, an item."""
-    shown = _MARKS.sub(_escaped, cut(plain(text), most))
-    shown = _CALLS.sub(lambda found: found[0] + _APART, shown)
+    shown = _CALLS.sub(lambda found: found[0] + _APART, cut(plain(text), most))
+    shown = _MARKS.sub(_escaped, shown).replace(_APART, _TOLD_APART)
     start = _STARTS.match(shown)
     return f"{start[0]}\\{shown[start.end() :]}" if start else shown
 

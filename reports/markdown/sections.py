@@ -75,7 +75,7 @@ def _blockers(pages: Pages) -> Section | None:
 
 def _blocker(pages: Pages, blocker: Blocker, result: CheckResult | None) -> str:
     verdict = f", {result.verdict}" if result else ""
-    told = [f"- **{code(blocker.check)}**{verdict}: {prose(blocker.reason, 1_000)}"]
+    told = [f"- **{code(blocker.check) or 'a check'}**{verdict}: {prose(blocker.reason, 1_000)}"]
     if place_of(blocker.at):
         told.append(f"  - at {code(blocker.at)}")
     told += [f"  - {line}" for line in _cases(pages, result)] if result else []
@@ -98,7 +98,7 @@ def _cases(pages: Pages, result: CheckResult) -> Iterator[str]:
         where = f" ({code(case.at)})" if place_of(case.at) else ""
         yield f"{outcome.outcome} {code(case.id, 200)}{where}: {prose(why(outcome), 300)}"
     if len(bad) > _CASES:
-        yield f"and {len(bad) - _CASES:,} more cases"
+        yield f"and {len(bad) - _CASES:,} more case{'s' * (len(bad) > _CASES + 1)}"
 
 
 def _others(certificate: Certificate) -> Section | None:

@@ -39,8 +39,8 @@ certificate:
     - {id: safe, needs: [clean], why: There is no key in it}
 """
 INCONCLUSIVE = """\
-  - {name: words, kind: golden, model: saved, cases: words.jsonl}
-  - {name: drawn, about: In the world that they were drawn from, kind: golden, model: saved, cases: words.jsonl, gate: {pass_rate: 0.9, population: sample}}
+  - {name: words, kind: golden, model: saved, cases: words.jsonl, gate: {pass_rate: 0.9}}
+  - {name: drawn, about: In the world that they were drawn from, kind: golden, model: saved, cases: words.jsonl, gate: {pass_rate: 0.8, population: sample}}
 certificate:
   criteria:
     - {id: accurate, needs: [words], why: It says what it is asked}
@@ -60,7 +60,8 @@ def write(folder: Path, status: str) -> Project:
         {"id": word, "input": what, "expect": what, "tags": ["even" if i % 2 == 0 else "odd", f"fifth-{i % 5}"]}
         for i, (word, what) in enumerate(asked.items())
     ]
-    answers = [{"id": word, "answer": what} for word, what in asked.items()]
+    lost = ("word-07", "word-19") if status == "inconclusive" else ()
+    answers = [{"id": word, "answer": "lost" if word in lost else what} for word, what in asked.items()]
     for path, rows in (("specs/words.jsonl", cases), ("specs/answers.jsonl", answers)):
         project.put(path, "".join(json.dumps(row) + "\n" for row in rows))
     project.put("specs/key.txt", "\n".join(["password = " + '"hJ8s0Kq2ZxvT4bNw"', "nothing", ""]))

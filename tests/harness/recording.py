@@ -29,7 +29,9 @@ def plan(*checks: Check, recipe: str = "sha256:" + "1" * 64, **more: Any) -> Pla
     found = {
         "specs": tuple(SpecFile(path=path, name=Path(path).stem) for path in specs),
         "models": {f"{path}::m": declared for path in specs},
-        "criteria": tuple(Criterion(id=each.name, needs=(each.id,), at=each.at, spec=SPEC) for each in checks),
+        "criteria": tuple(
+            Criterion(id=each.name, needs=(each.id,), at=each.at, spec=each.id.partition("::")[0]) for each in checks
+        ),
         **more,
     }
     return Plan(hallmark="0", checks=checks, **found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness import bar, rooms
+from harness.cli import main
 from harness.contract import Case, Criterion, Locked, Plan, SpecFile, Waiver
 from harness.ledger import Begin
-from tests.conftest import Project
+from tests.conftest import Project, Ran
 from tests.harness.recording import SPEC, check, plan
 
 EARLY, RUN, LATE = "2026-01-01T09:00:00+00:00", "2026-01-01T10:00:00+00:00", "2026-01-01T11:00:00+00:00"
+Command = Callable[..., Ran]
 JUDGES = {"golden": "sha256:" + "a" * 64}
 
 
@@ -297,7 +300,7 @@ def test_a_lock_is_read_as_it_was_written_whoever_breaks_its_lines(tmp_path: Pat
         json.dumps({**_lock(plan(check())), "locked": "2026-01-01T00:00:00"}).encode(),
         json.dumps({**_lock(plan(check())), "checks": {"c": 1}}).encode(),
     ],
-    ids=str,
+    ids=["empty", "bare", "list", "bytes", "conflict", "deep", "deeper", "version", "moment", "zone", "shape"],
 )  # fmt: skip
 def test_what_is_no_lock_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path, data: bytes) -> None:
     (tmp_path / bar.FILE).write_bytes(data)
@@ -312,7 +315,7 @@ def test_a_lock_is_a_regular_file(tmp_path: Path) -> None:
         bar.read(tmp_path)
 
 
-@given(st.data())
+@given(data=st.data())
 def test_a_lock_in_which_anything_was_changed_by_hand_is_refused(data: st.DataObject, tmp_path_factory: Any) -> None:
     lock = _lock(plan(check()))
     place: Any = lock
@@ -333,88 +336,104 @@ def test_a_lock_in_which_anything_was_changed_by_hand_is_refused(data: st.DataOb
 CHECKS = "  - {name: c, kind: golden, model: m, cases: ../c.jsonl, gate: {pass_rate: RATE, certainty: 0.95}}\n"
 
 
+@pytest.fixture
+def hallmark(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command, in this process."""
+    monkeypatch.chdir(project.folder)
+
+    def run(*argv: str) -> Ran:
+        capsys.readouterr()
+        status = main(argv)
+        said = capsys.readouterr()
+        return Ran(status, said.out, said.err, project.folder)
+
+    return run
+
+
 def _write(project: Project, rate: float = 0.9, name: str = "a", more: str = "", n: int = 40) -> None:
     project.cases("c.jsonl", n)
     project.spec(CHECKS.replace("RATE", str(rate)).replace(", certainty: 0.95", ""), name=name, more=more)
 
 
-def test_a_run_as_it_was_locked_says_so(project: Project) -> None:
+def test_a_run_as_it_was_locked_says_so(project: Project, hallmark: Command) -> None:
     _write(project)
-    made = project.hallmark("plan", "--lock")
+    made = hallmark("plan", "--lock")
     assert made.status == 0
     assert "locked: hallmark.lock, 1 check of 1 spec" in made.out
     first = (project.folder / bar.FILE).read_bytes()
     lock = json.loads(first)
     assert lock["checks"]["specs/a.yaml::golden::c"]["options"] == {"gate": {"pass_rate": 0.9}}
-    shown = project.hallmark("plan")
+    shown = hallmark("plan")
     assert (shown.status, f"locked: 1 check, {lock['digest'][7:19]} of {lock['locked']}" in shown.out) == (0, True)
     ran = project.pytest("specs")
     assert ran.status == 0
     assert ran.certificate.locked == Locked(digest=lock["digest"], at=lock["locked"], checks=1)
-    assert project.hallmark("verify").status == 0
+    assert hallmark("verify").status == 0
     assert (project.folder / bar.FILE).read_bytes() == first
 
 
-def test_a_threshold_that_is_lowered_after_locking_blocks_the_certificate(project: Project) -> None:
+def test_a_threshold_that_is_lowered_after_locking_blocks_the_certificate(project: Project, hallmark: Command) -> None:
     _write(project, 0.9)
-    project.hallmark("plan", "--lock")
+    hallmark("plan", "--lock")
     _write(project, 0.5)
-    shown = project.hallmark("plan")
+    shown = hallmark("plan")
     said = "moved: specs/a.yaml::golden::c: `gate.pass_rate` was 0.9 when it was locked, and is 0.5"
     assert (shown.status, said in shown.out) == (0, True)
     ran = project.pytest("specs")
     assert (ran.status, ran.certificate.status) == (1, "blocked")
     assert ran.certificate.locked is not None
     assert [(each.what, each.was, each.now) for each in ran.certificate.locked.moved] == [("gate.pass_rate", 0.9, 0.5)]
-    again = project.hallmark("plan", "--lock")
+    again = hallmark("plan", "--lock")
     assert said in again.out, "it is told once more when it is locked so"
     assert project.pytest("specs").certificate.status == "certified"
 
 
-def test_other_words_of_the_same_are_told_and_block_nothing(project: Project) -> None:
+def test_other_words_of_the_same_are_told_and_block_nothing(project: Project, hallmark: Command) -> None:
     _write(project)
-    project.hallmark("plan", "--lock")
+    hallmark("plan", "--lock")
     _write(project, more="# nothing else\n")
-    assert "reworded: specs/a.yaml has another text, and says the same" in project.hallmark("plan").out
+    assert "reworded: specs/a.yaml has another text, and says the same" in hallmark("plan").out
     ran = project.pytest("specs")
     assert ran.status == 0
     assert ran.certificate.locked is not None
     assert ran.certificate.locked.reworded == ("specs/a.yaml",)
 
 
-def test_a_lock_that_was_edited_is_a_usage_error_of_every_verb_until_it_is_locked_anew(project: Project) -> None:
+def test_a_lock_that_was_edited_is_a_usage_error_of_every_verb_until_it_is_locked_anew(
+    project: Project, hallmark: Command
+) -> None:
     _write(project)
-    project.hallmark("plan", "--lock")
+    hallmark("plan", "--lock")
     file = project.folder / bar.FILE
     file.write_text(file.read_text().replace("0.9", "0.5"))
-    for ran in (project.hallmark("plan"), project.hallmark("run", "specs", "-n0")):
+    for ran in (hallmark("plan"), project.hallmark("run", "specs", "-n0")):
         assert ran.status == 4
         assert "hallmark.lock was edited by hand: its digest does not fit; lock anew: `hallmark plan --lock`" in ran.err
         assert "Traceback" not in ran.err + ran.out
-    mended = project.hallmark("plan", "--lock")
+    mended = hallmark("plan", "--lock")
     assert mended.status == 0
     assert "nothing is kept of the lock that was there" in mended.out
-    assert project.hallmark("plan").status == 0
+    assert hallmark("plan").status == 0
 
 
-def test_locking_some_specs_keeps_what_is_locked_of_the_others(project: Project) -> None:
+def test_locking_some_specs_keeps_what_is_locked_of_the_others(project: Project, hallmark: Command) -> None:
     _write(project, name="a")
     _write(project, name="b")
-    project.hallmark("plan", "--lock")
+    hallmark("plan", "--lock")
     before = json.loads((project.folder / bar.FILE).read_text())
     _write(project, 0.8, name="a")
     _write(project, 0.8, name="b")
-    made = project.hallmark("plan", "--lock", "specs/a.yaml")
+    made = hallmark("plan", "--lock", "specs/a.yaml")
     assert "what it held of 1 other spec is kept" in made.out
     after = json.loads((project.folder / bar.FILE).read_text())
     b = "specs/b.yaml::golden::c"
     assert after["checks"][b] == before["checks"][b]
     assert after["checks"]["specs/a.yaml::golden::c"]["options"]["gate"]["pass_rate"] == 0.8
-    shown = project.hallmark("plan").out
+    shown = hallmark("plan").out
     assert f"moved: {b}: `gate.pass_rate` was 0.9" in shown
     assert "moved: specs/a.yaml" not in shown
     (project.folder / "specs/b.yaml").unlink()
-    project.hallmark("plan", "--lock", "specs/a.yaml")
+    hallmark("plan", "--lock", "specs/a.yaml")
     assert list(json.loads((project.folder / bar.FILE).read_text())["specs"]) == ["specs/a.yaml"]
 
 
@@ -429,16 +448,16 @@ def test_what_is_kept_of_other_specs_never_gets_another_judge_unseen(
         bar.locked(asked, project.folder, _lock(plan(check())))
 
 
-def test_faulty_specs_are_not_locked(project: Project) -> None:
+def test_faulty_specs_are_not_locked(project: Project, hallmark: Command) -> None:
     project.spec("  - {name: c, kind: golden, model: nobody, cases: []}\n")
-    assert project.hallmark("plan", "--lock").status == 4
+    assert hallmark("plan", "--lock").status == 4
     assert not (project.folder / bar.FILE).exists()
 
 
-def test_what_a_lock_says_is_made_visible(project: Project) -> None:
+def test_what_a_lock_says_is_made_visible(project: Project, hallmark: Command) -> None:
     _write(project)
     project.spec('  - {name: c, kind: golden, model: m, cases: ../c.jsonl, compare: {fields: {"a\\e[2J": exact}}}\n')
-    project.hallmark("plan", "--lock")
+    hallmark("plan", "--lock")
     project.spec('  - {name: c, kind: golden, model: m, cases: ../c.jsonl, compare: {fields: {"b\\e[2J": exact}}}\n')
-    shown = project.hallmark("plan")
+    shown = hallmark("plan")
     assert "\x1b" not in shown.out

@@ -113,7 +113,7 @@ RUNS = {
 @pytest.mark.parametrize("what", RUNS)
 def test_each_testcase_says_what_the_terminal_and_its_junit_say(project: Project, what: str) -> None:
     models, check, more = RUNS[what]
-    project.cases("c.jsonl", 40)
+    project.cases("c.jsonl", 80)
     good = "  - {name: good, kind: golden, model: m, cases: [{id: a, input: x, expect: x}]}\n"
     project.spec(f"  - {{name: g, kind: golden, {check}}}\n{good}", models=models, more=more)
     ran = project.pytest("specs", "-n0", "--junitxml=j.xml")
@@ -177,7 +177,9 @@ def _run(
 ) -> Run:
     options = {"gate": {"pass_rate": 0.5}} if gate else {}
     check = Check(id=id, name="g", kind="golden", at=at, options=options, cases=tuple(case for case, _ in measured))
-    plan = msgspec.json.encode(Plan(hallmark="1.2.3", specs=(SpecFile(path="specs/a.yaml", name="a"),), checks=(check,)))
+    plan = msgspec.json.encode(
+        Plan(hallmark="1.2.3", specs=(SpecFile(path="specs/a.yaml", name="a"),), checks=(check,))
+    )
     lines: list[Any] = [Begin(run="r-1", started="2026-01-01T00:00:00+00:00", plan=digest(plan), machine={})]
     outcomes = [outcome for _, outcome in measured if outcome is not None]
     lines += [msgspec.structs.replace(outcome, check=check.id) for outcome in outcomes]
@@ -213,7 +215,17 @@ def _case(id: str = "c1", outcome: Word = "missed", why: str = "it is off", **mo
 
 
 HOSTILE = st.text(max_size=40) | st.sampled_from(
-    ["]]>", "<![CDATA[", "\x1b[31mred", "\x00\x08\ufffe\uffff", "&amp;&lt;", '"\'<>', "\r\n::error::x", "\u202eabc", "😀"]
+    [
+        "]]>",
+        "<![CDATA[",
+        "\x1b[31mred",
+        "\x00\x08\ufffe\uffff",
+        "&amp;&lt;",
+        "\"'<>",
+        "\r\n::error::x",
+        "\u202eabc",
+        "😀",
+    ]
 )
 
 

@@ -44,9 +44,8 @@ def _tokens(text: str) -> list[Token]:
 
 
 def _sections(text: str) -> list[str]:
-    return re.findall(r"^#+ (.*)$|<summary>(.*?)</summary>", text, re.MULTILINE) and [
-        first or second for first, second in re.findall(r"^#+ (.*)$|<summary>(.*?)</summary>", text, re.MULTILINE)
-    ]
+    found = re.findall(r"^#+ (.*)$|<summary>(.*?)</summary>", text, re.MULTILINE)
+    return [title or folded for title, folded in found]
 
 
 # ----------------------------------------------------------------------------------------- real runs
@@ -62,7 +61,9 @@ def test_a_run_that_is_blocked_tells_the_worst_first_with_its_place_and_its_comm
     run = read_run(ran.run)
     told = markdown.tell(run).decode()
     assert told.startswith("## ❌ Hallmark: blocked\n\n**1 check of 2 did not pass: g**\n")
-    assert _sections(told) == ["❌ Hallmark: blocked", "What blocks it", "Score", "1 check passed"] or "Notes" in told
+    titles = _sections(told)
+    assert titles[:2] == ["❌ Hallmark: blocked", "What blocks it"]
+    assert titles[-1] == "1 check passed"
     assert "- **`specs/a.yaml::golden::g`**, fail: " in told
     assert "  - at `specs/a.yaml:6`" in told
     assert "  - missed `c1` (`c.jsonl:2`): " in told
@@ -123,9 +124,7 @@ class _Pages:
 
     def __init__(self, run: Run, certificate: Certificate, criteria: bool = False) -> None:
         self.certificate = certificate
-        self.plan = msgspec.structs.replace(
-            run.plan, checks=(), criteria=("declared",) if criteria else ()
-        )
+        self.plan = msgspec.structs.replace(run.plan, checks=(), criteria=("declared",) if criteria else ())
 
     def outcomes(self, check: str) -> dict[str, Any]:
         return {}
@@ -140,12 +139,6 @@ def _told(*results: CheckResult, criteria: bool = False, **more: Any) -> str:
 def test_sections_come_in_the_order_of_what_a_reviewer_must_know() -> None:
     before = {"a": Before(verdict="pass", estimate=0.9, interval=(0.8, 1.0), n=4)}
     told = _told(
-        _result("a", "inconclusive"),
-        _result("b"),
-        criteria=True,
-        criteria_=None,
-        **{},
-    ) if False else _told(
         _result("a", "inconclusive"),
         _result("b"),
         criteria=True,
@@ -193,10 +186,6 @@ def test_criteria_stand_with_the_worst_first() -> None:
     def criterion(id: str, verdict: Ruling, **more: Any) -> CriterionResult:
         return CriterionResult(id=id, why="", needs=(), verdict=verdict, at="", weight=0.25, **more)
 
-    told = _told(
-        criteria=True,
-    )
-    assert "### Criteria" in told or told
     run = Run(b'{"hallmark": "1"}', b"")
     found = (criterion("x", "pass"), criterion("y", "fail", waived=True), criterion("z", "error"))
     certificate = msgspec.structs.replace(run.certificate, criteria=found)
@@ -243,7 +232,9 @@ def test_what_was_written_is_shown_as_it_is_and_does_nothing(text: str, escape: 
     _check_inert(text, escape)
 
 
-@given(st.text(max_size=60) | st.text(alphabet="`|\\*_[]<>!#@&~:-=+.1a \n", max_size=30), st.sampled_from([prose, code]))
+@given(
+    st.text(max_size=60) | st.text(alphabet="`|\\*_[]<>!#@&~:-=+.1a \n", max_size=30), st.sampled_from([prose, code])
+)
 def test_any_text_is_shown_as_it_is_and_does_nothing(text: str, escape: Any) -> None:
     _check_inert(text, escape)
 
