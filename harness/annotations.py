@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from harness.contract import Certificate, CheckResult
-from harness.inert import inert
 from harness.spec.faults import visible
 
 SUMMARY = "summary.md"
@@ -103,7 +102,7 @@ def _some(told: Sequence[str], level: str, what: str) -> Sequence[str]:
 def _command(level: str, at: str, prefix: str, title: str, message: str) -> str:
     known = {**_place(at, prefix), "title": _cut(visible(title.replace("\n", " ")), _TITLE)}
     properties = ",".join(f"{key}={_property(value)}" for key, value in known.items())
-    return f"::{level} {properties}::{_data(inert(_cut(visible(message), _MESSAGE)))}"
+    return f"::{level} {properties}::{_data(_cut(visible(message), _MESSAGE))}"
 
 
 def _place(at: str, prefix: str) -> dict[str, str]:

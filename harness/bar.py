@@ -208,8 +208,8 @@ def _file(said: Criterion | Waiver) -> str:
     return said.at.rpartition(":")[0]
 
 
-def _waiver(waiver: Waiver) -> dict[str, str]:
-    return {"who": waiver.who, "until": waiver.until}
+def _waiver(waiver: Waiver) -> str:
+    return f"{waiver.who}, until {waiver.until}"
 
 
 def _bar(plan: Plan, check: Check) -> Bar:
@@ -387,7 +387,8 @@ def told(moved: Moved) -> str:
         return f"it was locked at {moved.was}, after the run began at {moved.now}"
     if moved.what == "the lock":
         return f"the lock was edited: its digest is {moved.now} and not {moved.was}"
-    what = moved.what if moved.what.startswith("the ") else f"`{moved.what}`"
+    name = moved.what.replace("\n", "\\n")
+    what = name if name.startswith("the ") else f"`{name}`"
     return f"{what} was {said(moved.what, moved.was)} when it was locked, and is {said(moved.what, moved.now)}"
 
 

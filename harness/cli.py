@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from harness import __version__
-from harness.verbs import about, golden, models, planning, proof, running, runs, starting
+from harness.verbs import about, golden, history, models, planning, proof, running, runs, starting
 from harness.verbs.given import USAGE, Mistake
 
 
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(act=act)
         return made
 
-    for module in (running, planning, runs, proof, golden, starting, models, about):
+    for module in (running, planning, runs, history, proof, golden, starting, models, about):
         module.offer(verb)
     return parser
 

@@ -788,7 +788,8 @@ class Evaluator(Protocol):
     stop early needs no more of its cases; `OVERVIEW` is the name of a fragment of the HTML report that tells of all
     checks of the kind together; `drawing(check, outcomes, result)` gives plain data for its panel, where that is called
     `drawn`; `commit(check, outcomes, read)` gives the name and the bytes of a file that later runs are held against,
-    given what is in it now, for `hallmark golden update`.
+    given what is in it now, for `hallmark golden update`; `proposals(check, outcomes)` gives what the expectations of
+    cases that missed would become, for the same.
     """
 
     SCHEMA: Mapping[str, Any]
@@ -841,7 +842,8 @@ class Report(Protocol):
     `same(pages, data)`, whether a file tells of this run, where that takes more than to tell it again, as where one
     run may be told in other bytes; `send(pages, folder, to)`, which tells a service
     of the run and gives where it can be seen, for `hallmark report --format NAME --to WHERE`; `NEEDS`, the extra
-    of ours without which it can't be told.
+    of ours without which it can't be told. One that only sends has neither `FILE` nor `tell`. Both raise Refused
+    where a service or a folder won't do, and ImportError where a library is lacking.
     """
 
     FILE: str

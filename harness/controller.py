@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from harness import rooms
+from harness.annotations import tell_github
 from harness.board import read_board
 from harness.collecting import Collecting, Measuring, runs_of, shelf
 from harness.conductor import CannotBegin, Conductor
@@ -331,8 +333,10 @@ class Controller(Collecting):
                 self._tell(self._recorded(spared or self._apart(unit, [])))
 
     def _tell_of_the_run(self, certificate: Certificate) -> None:
-        """Where all checks pass and the run certifies nothing, JUnit and the terminal must not be green."""
-        if certificate.status != "certified" and all(result.verdict == "pass" for result in certificate.checks):
+        """Where nothing failed and the run certifies nothing, JUnit and the terminal must not be green."""
+        green = all(result.verdict == "pass" for result in certificate.checks)
+        unsaid = certificate.status in ("blocked", "inconclusive") and not self.session.testsfailed
+        if unsaid or (green and certificate.status != "certified"):
             self._tell([self._reporter(0).run(certificate)])
 
     def _exit(self, certificate: Certificate, exitstatus: int, *, foreign: bool) -> int:
@@ -350,6 +354,10 @@ class Controller(Collecting):
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         summarise(terminalreporter, self.certificate, self.conductor, self.said)
+        if self.certificate is not None:
+            folder, root, write = self.conductor.folder, self.config.rootpath, terminalreporter.write_line
+            for remark in tell_github(self.certificate, folder, os.environ, write, root):
+                write(f"{'note':<13}{remark}")
 
 
 def _ended(exitstatus: int) -> str | None:

@@ -144,7 +144,7 @@ def diff(was: Side, now: Side) -> Diff:
     gone = [id for id in before if id not in after]
     specs = tuple(spec.path for spec in was.plan.specs), tuple(spec.path for spec in now.plan.specs)
     missed = any(before[id].verdict == "pass" and id.partition("::")[0] in specs[1] for id in gone)
-    lost = was.told.status == "certified" != now.told.status
+    lost = was.told.status == "certified" != now.told.status and not set(specs[0]).isdisjoint(specs[1])
     return Diff(
         schema=SCHEMA,
         was=_head(was.told),

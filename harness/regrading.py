@@ -12,9 +12,10 @@ from msgspec import UNSET
 from harness import policy, rooms
 from harness.certify import PLAN, judge
 from harness.codec import to_json
-from harness.contract import DECIDED, STANDS_ON, Case, Check, Outcome, by_case
+from harness.contract import DECIDED, STANDS_ON, Case, Check, Outcome, Setting, by_case
 from harness.ledger import FILE as OUTCOMES
-from harness.ledger import Begin, End, Line
+from harness.ledger import Begin, End, Line, Resumed
+from harness.opening import setting_of
 from harness.pages import Run
 from harness.stages import grounds
 
@@ -32,7 +33,7 @@ class Problem(NamedTuple):
         return f"{self.file}: {self.what}"
 
 
-def doubts(run: Run) -> Iterator[Problem]:
+def speaks_against(run: Run) -> Iterator[Problem]:
     if run.record.torn:
         yield Problem(OUTCOMES, "the last line is torn")
     if run.record.begin is None:
@@ -48,6 +49,21 @@ def ungraded(run: Run) -> list[str]:
     """The kinds whose rooms can't grade a recorded answer again: what is said of them stands on the record alone."""
     kinds = sorted({check.kind for check in run.plan.checks})
     return [kind for kind in kinds if not hasattr(rooms.evaluator(kind), "regrade")]
+
+
+def nameless(run: Run) -> list[str]:
+    """The checks with answers of which the record does not say what gave them."""
+    return [
+        check.name
+        for check in run.plan.checks
+        if check.model and not rooms.quiet(check)
+        if any(not each.by and each.outcome in ("met", "missed") for each in _asked(run, check))
+    ]
+
+
+def _asked(run: Run, check: Check) -> list[Outcome]:
+    found = run.outcomes(check.id)
+    return [found[case.id] for case in check.cases if case.asks and case.id in found]
 
 
 def _planned(run: Run) -> Iterator[Problem]:
@@ -70,7 +86,7 @@ def _twice(names: Iterable[str]) -> str:
 def _written(run: Run) -> Iterator[Problem]:
     """Lines that no writer of ours would have left in a record, since another reader might take them otherwise."""
     outcomes: dict[tuple[str, str], list[Outcome]] = {}
-    settings: set[str] = set()
+    settings: dict[str, Setting] = {}
     begun = ended = False
     for number, text in enumerate(run.data[OUTCOMES].split(b"\n")[:-1], 1):
         line = _line.decode(text)
@@ -85,12 +101,11 @@ def _written(run: Run) -> Iterator[Problem]:
             before.append(line)
             if len(before) > 1 and by_case(before)[line.case] is not line:
                 yield Problem(OUTCOMES, f"line {number}: {line.check}::{line.case} has another outcome before it")
-        elif isinstance(line, msgspec.Struct) and line.__struct_config__.tag == "setting":
-            id = str(getattr(line, "id", ""))
-            if id in settings:
-                yield Problem(OUTCOMES, f"line {number}: the setting {id} was told before")
-            settings.add(id)
-        if ended and not line.__struct_config__.tag == "resumed":
+        elif isinstance(line, Setting) and setting_of(line.model, line.facts).id != line.id:
+            yield Problem(OUTCOMES, f"line {number}: the setting {line.id} is not what its id was made of")
+        elif isinstance(line, Setting) and settings.setdefault(line.id, line) != line:
+            yield Problem(OUTCOMES, f"line {number}: the setting {line.id} was told otherwise before")
+        if ended and not isinstance(line, Resumed):
             yield Problem(OUTCOMES, f"line {number}: it comes after the run's end")
         ended = isinstance(line, End)
 
@@ -114,7 +129,7 @@ def _regraded(run: Run) -> Iterator[Problem]:
             continue
         for case_ in check.cases:
             found = run.outcomes(check.id).get(case_.id)
-            if found is None or found.outcome not in ("met", "missed"):
+            if found is None or not (found.outcome in ("met", "missed") or _told_skipped(found)):
                 continue
             if found.answer is UNSET or not _stands(run, check, case_, found, regrade):
                 what = f"{check.id}::{case_.id} is recorded as {found.outcome}, but its answer is not"
@@ -122,6 +137,11 @@ def _regraded(run: Run) -> Iterator[Problem]:
     known = {check.id for check in run.plan.checks}
     for stray in run.record.checks.keys() - known:
         yield Problem(OUTCOMES, f"it has outcomes for {stray}, which was not planned")
+
+
+def _told_skipped(found: Outcome) -> bool:
+    """Whether a case was skipped for what came of it, and not because it was not asked."""
+    return found.outcome == "skipped" and found.answer is not UNSET
 
 
 def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) -> bool:
@@ -141,9 +161,7 @@ def _stands(run: Run, check: Check, case: Case, found: Outcome, regrade: Any) ->
     except ValueError:
         return False
     said = again.answer if again.answer is not UNSET else found.answer
-    return bool(
-        again.outcome == found.outcome and _same([said, again.differences], [found.answer, found.differences])
-    )
+    return bool(again.outcome == found.outcome and _same([said, again.differences], [found.answer, found.differences]))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -174,9 +192,7 @@ def _spared(run: Run, check: Check) -> Iterator[Problem]:
         return
     rest = [each for each in found if not (each.outcome == "skipped" and each.reason == DECIDED)]
     if not rooms.optional(rooms.evaluator(check.kind), "decided", check, rest, default=False):
-        yield Problem(
-            OUTCOMES, f"{check.id}::{spared[0].case} was not measured, and nothing was decided without it"
-        )
+        yield Problem(OUTCOMES, f"{check.id}::{spared[0].case} was not measured, and nothing was decided without it")
 
 
 class _Stages:
@@ -195,7 +211,7 @@ class _Stages:
             return
         shut = {self._run.plan.checks[at].name for at in self._under.get(index, ()) if not self._opens(at)}
         for reason, outcome in said.items():
-            if not shut.intersection(_parts(reason.removeprefix(STANDS_ON), shut)):
+            if not _named(reason.removeprefix(STANDS_ON), shut):
                 what = f"{check.id}::{outcome.case} was not measured, and what it stands on passed"
                 yield Problem(OUTCOMES, what)
 
@@ -204,6 +220,6 @@ class _Stages:
         return policy.opens(self._run.plan, judge(check, self._run.outcomes(check.id)), self._day)
 
 
-def _parts(names: str, of: Iterable[str]) -> list[str]:
-    """The names of a list that are among these; a name may have a comma in it."""
-    return [name for name in of if f", {name}, " in f", {names}, "]
+def _named(names: str, of: Iterable[str]) -> bool:
+    """Whether a list of names, which may have commas in them, has one of these."""
+    return any(f", {name}, " in f", {names}, " for name in of)

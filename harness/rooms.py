@@ -140,6 +140,7 @@ def _beside(kind: str, name: str) -> str:
     return (Path(file).parent / name).read_text("utf-8")
 
 
+@cache
 def fingerprint() -> str:
     """Changes whenever an installed room or its version does: what was planned with other rooms is planned anew."""
     everything = entry_points()

@@ -1,10 +1,11 @@
-"""Text of strangers made inert for formats that show it as it stands: one line, nothing that controls or hides."""
+"""What strangers wrote, for formats that show it as it stands: short, in one line, no places on a machine."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
+
+from reports.plain import cut, plain
 
 MOST = 500
 """Signs of a text, unless told."""
@@ -13,17 +14,7 @@ _PLACE = re.compile(r"(?P<path>.+?)(?::\d{1,9}){0,2}", re.DOTALL)
 
 
 def inert(text: object, most: int = MOST) -> str:
-    """One line, in which whatever controls a terminal, turns writing around or is seen by nobody is spelled out."""
-    line = " ".join(str(text).split())
-    shown = line if line.isascii() and line.isprintable() else "".join(map(_shown, line))
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
-
-
-def _shown(sign: str) -> str:
-    if unicodedata.category(sign)[0] != "C" and sign not in "\u2028\u2029":
-        return sign
-    code = ord(sign)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return cut(plain(str(text)), most)
 
 
 def file_of(at: str) -> str:

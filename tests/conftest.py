@@ -105,7 +105,7 @@ def _interruptible() -> None:
 
 def _clean() -> dict[str, str]:
     """The environment without what the pytest around us put there."""
-    drop = ("PYTEST_", "COV_", "HALLMARK_TEST")
+    drop = ("PYTEST_", "COV_", "HALLMARK_TEST", "GITHUB_")
     return {key: value for key, value in os.environ.items() if not key.startswith(drop)}
 
 

@@ -6,6 +6,7 @@ from, so that the next one sees it; nothing is accepted on top of that before it
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ def _accept(run: Run, root: Path, file: str, changes: list[Change], word: Word, 
             "`hallmark golden update --finish` writes that, or take those lines out"
         )
     for name in sorted({file, *_told_by(run.plan, changes)}):
-        _unchanged(run, root, name)
+        _unchanged(run, root, name, file)
     edited = edit(data, file, changes)
     done.there.extend(edited.there)
     done.refused.extend(f"{change.at}: edit `{change.case}` by hand: {why}" for change, why in edited.refused)
@@ -89,11 +90,25 @@ def _accept(run: Run, root: Path, file: str, changes: list[Change], word: Word, 
     if not os.access(path, os.W_OK):
         raise _No("it may not be written")
     _fits(run.plan, edited.done)
-    begin = run.record.begin
-    made = [_entry(change, word, begin.run if begin else "", before, digest(edited.data)) for change in edited.done]
-    write_whole(_within(root, history.beside(file), there=False), history.added(kept, made))
-    _write(path, edited.data)
+    begin, after = run.record.begin, digest(edited.data)
+    made = [_entry(change, word, begin.run if begin else "", before, after) for change in edited.done]
+    beside = _within(root, history.beside(file), there=False)
+    write_whole(beside, history.added(kept, made))
+    try:
+        _write(path, edited.data)
+    except OSError:
+        _taken_back(beside, kept)
+        raise
     done.written[file] = len(made)
+
+
+def _taken_back(beside: Path, kept: bytes) -> None:
+    """The history as it was, as far as the disk lets us: else it tells of something unfinished."""
+    with contextlib.suppress(OSError):
+        if kept:
+            write_whole(beside, kept)
+        else:
+            beside.unlink()
 
 
 def _entry(change: Change, word: Word, run: str, before: str, after: str) -> Entry:
@@ -151,7 +166,7 @@ def state(run: Run, root: Path, file: str) -> str:
             return (
                 f"{history.beside(file)} ends with what it does not hold; `hallmark golden update --finish` writes it"
             )
-        _unchanged(run, root, file)
+        _unchanged(run, root, file, file)
     except _No as why:
         return str(why)
     except history.Torn as torn:
@@ -159,10 +174,10 @@ def state(run: Run, root: Path, file: str) -> str:
     return ""
 
 
-def is_there(root: Path, file: str, changes: Sequence[Change]) -> set[tuple[str, str, Any]]:
-    """The places of which a file says already what is proposed."""
+def is_there(root: Path, file: str, changes: Sequence[Change]) -> set[bytes]:
+    """Which changes a file has already, as they are spelled."""
     try:
-        return {change.place for change in edit(_read(root, file)[1], file, changes).there}
+        return {change.same() for change in edit(_read(root, file)[1], file, changes).there}
     except (_No, Unreadable):
         return set()
 
@@ -177,14 +192,14 @@ def _told_by(plan: Plan, changes: Sequence[Change]) -> Iterator[str]:
     yield from (name for name in plan.files if Path(name).name.startswith("_") and name.endswith(ENDINGS))
 
 
-def _unchanged(run: Run, root: Path, name: str) -> None:
+def _unchanged(run: Run, root: Path, name: str, file: str) -> None:
     """Refuse a file that was changed since the run read it otherwise than by what was accepted."""
     planned = run.plan.files.get(name)
     if planned is None:
         raise _No(f"{name} is no file that the run read" if name else "nobody knows where the check is written")
     now = digest(_read(root, name)[1])
     if now != planned and not history.follows(history_of(root, name)[1], planned, now):
-        raise _No(f"{name} was changed since the run; run again, and accept from that run")
+        raise _No(f"{'it' if name == file else name} was changed since the run; run again, and accept from that run")
 
 
 def _fits(plan: Plan, changes: Sequence[Change]) -> None:
@@ -241,8 +256,19 @@ def _write(path: Path, data: bytes) -> None:
 
 def histories(root: Path) -> list[str]:
     """All histories of a project, by their names from its root."""
-    found: list[str] = []
+    found: list[Path] = []
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith(".") and name not in _LEFT_ALONE)
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names if name.endswith(history.ENDING)]
-    return sorted(found)
+        found += [Path(folder) / name for name in names if name.endswith(history.ENDING)]
+    return sorted(path.relative_to(root).as_posix() for path in found if _ours(path))
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file starts as a history does: others may be called so, too."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(64).replace(b" ", b"").startswith(b'{"is":"acc')
+    except OSError:
+        return False

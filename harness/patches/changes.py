@@ -16,6 +16,7 @@ from harness.pages import Run
 CLASSES = ("semantic", "numeric", "format")
 """The worst first."""
 Path = tuple[str | int, ...]
+_BLOT = b"[redacted: "
 
 
 class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,6 +87,11 @@ class _Proposed(Struct, frozen=True, kw_only=True):
     rel: float | None = None
 
 
+def _secret(each: _Proposed) -> str:
+    """What was blotted out of an answer depends on the machine that asked: nobody may expect that unread."""
+    return "a secret was taken out of the answer" if _BLOT in to_json(held(each.now)) else ""
+
+
 class _Spot(NamedTuple):
     file: str
     line: int
@@ -108,8 +114,8 @@ def gather(run: Run, wanted: Callable[[Check], bool] = lambda check: True) -> Fo
             if (case := cases.get(each.case)) is None:
                 raise Unfit(f"the kind {check.kind} proposes something for `{each.case}`, which is no case")
             spot = _spot(case)
-            if each.by_hand or spot is None:
-                why = each.by_hand or "nobody knows where it is written"
+            why = each.by_hand or _secret(each) or ("" if spot else "nobody knows where it is written")
+            if why or spot is None:
                 by_hand.append(ByHand(at=case.at, case=case.id, check=check.id, path=each.path, why=why))
             else:
                 proposed.setdefault(spot, {}).setdefault(check.id, []).append(each)

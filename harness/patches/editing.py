@@ -208,10 +208,10 @@ def _yaml(data: bytes, text: str, name: str) -> _Sheet:
         return yaml_text.put_values(text, node(case, line), _steps(changes))
 
     def holds(made: bytes, changes: Mapping[tuple[str, int], list[Change]]) -> bool:
-        wanted = document
+        wanted = bare(document)  # a copy, in which each case is changed where it stands
         for (case, line), mine in changes.items():
-            for change in mine:
-                wanted = put(wanted, (*node(case, line).path, "expect", *change.path), change.now)
+            row = look(wanted, node(case, line).path)
+            row["expect"] = _changed(row["expect"], mine)
         try:
             return to_json(_document(made, name)) == to_json(wanted)
         except SpecFaults:

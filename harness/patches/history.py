@@ -84,6 +84,8 @@ def added(data: bytes, entries: Iterable[Entry]) -> bytes:
 def _line(entry: Entry) -> bytes:
     """A line in which nothing is unseen."""
     text = msgspec.json.encode(entry).decode()
+    if text.isprintable():
+        return text.encode() + b"\n"
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text).encode() + b"\n"
 
 

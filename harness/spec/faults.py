@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from harness.inert import inert
+
 
 class Page:
     """A file's text, kept so that an error can show the line it speaks of."""
@@ -67,7 +69,7 @@ def _window(line: str, column: int, width: int = 100) -> tuple[str, str]:
 
 def visible(text: str) -> str:
     """Control characters, ANSI escapes among them, made inert: no file may speak to a reader's terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
+    return inert("".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text))
 
 
 class SpecFaults(Exception):

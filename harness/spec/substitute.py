@@ -42,7 +42,12 @@ class Substitution:
         whole = _VARIABLE.fullmatch(text)
         if whole and whole[1] is not None:
             return self._value(whole[1], spot, whole=True)
-        return _VARIABLE.sub(lambda m: "$" if m[1] is None else _spell(self._value(m[1], spot, whole=False)), text)
+        # A `${` that nothing closes would be looked for to the end of the text, each of them again.
+        ended = text.rfind("}") + 1
+        filled = _VARIABLE.sub(
+            lambda m: "$" if m[1] is None else _spell(self._value(m[1], spot, whole=False)), text[:ended]
+        )
+        return filled + text[ended:].replace("$$", "$")
 
     def _value(self, name: str, spot: Spot, *, whole: bool) -> Any:
         if name.startswith("env:"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.contract import Check
     from harness.pages import Run
     from harness.patches.accepting import Done, Word
-    from harness.patches.changes import Change, Found
+    from harness.patches.changes import ByHand, Change, Found
 
 
 def offer(verb: Verb) -> None:
@@ -63,13 +63,16 @@ def _update(given: argparse.Namespace) -> int:
     folder, root = run_folder(given.run), find_root(Path.cwd())
     if given.apply and given.accept:
         raise Mistake("--apply accepts what its file holds; leave --accept out, or take changes out of the file")
+    if given.why is not None and not (given.accept or given.apply):
+        raise Mistake("--why is of what is accepted: write --accept or --apply beside it")
     word = _word(given, root) if (given.accept or given.apply) and not given.patch else None
     run = _believed(folder)
     names = _wanted(run, given.check)
     found = gather(run, lambda check: check.id in names)
     if word is not None:
         changes = _from_paper(given.apply, run, found) if given.apply else _chosen(given.accept, found, run)
-        return _accepted(run, root, changes, word)
+        left = [each for each in found.by_hand if _names(each.case, (each.check,)) & set(given.accept)]
+        return _accepted(run, root, changes, word, left)
     if given.patch:
         return _written(given, run, _chosen(given.accept, found, run) if given.accept else found.changes)
     return _shown(folder, root, run, names, found)
@@ -114,7 +117,7 @@ def _shown(folder: Path, root: Path, run: Run, names: set[str], found: Found) ->
         raise Mistake(f"no check of {folder} keeps anything to be held against; give one `against:` a file", NOTHING)
     files = dict.fromkeys(change.file for change in found.changes)
     there = {each for f in files for each in is_there(root, f, [c for c in found.changes if c.file == f])}
-    left = [change for change in found.changes if change.place not in there]
+    left = [change for change in found.changes if change.same() not in there]
     _say(told(left, found.by_hand, len(found.changes) - len(left)))
     bad = [
         f"{file}: {why}" for file in dict.fromkeys(change.file for change in left) if (why := state(run, root, file))
@@ -188,12 +191,13 @@ def _not_there(word: str, found: Found, run: Run) -> str:
     return f"there is no case `{word}`" + (f"; {near}" if near.startswith("did") else "")
 
 
-def _accepted(run: Run, root: Path, changes: list[Change], word: Word) -> int:
+def _accepted(run: Run, root: Path, changes: list[Change], word: Word, left: Sequence[ByHand]) -> int:
     from harness.patches.accepting import accept
 
     fought = [change for change in changes if change.contested]
     done = accept(run, root, [change for change in changes if not change.contested], word)
     refused = [f"{c.at}: `{c.case}` is left: {c.contested}; say with --check whose answer is meant" for c in fought]
+    _say(f"{each.at}: more of `{each.case}` is left to you: {each.why}" for each in left)
     return _told(done, "accepted", [*done.refused, *refused])
 
 
@@ -249,6 +253,8 @@ def _finish(given: argparse.Namespace) -> int:
     from harness.patches.accepting import finish, histories
     from harness.spec.places import find_root
 
+    if given.accept:
+        raise Mistake("--finish writes what was accepted before; leave --accept out")
     root = find_root(Path.cwd())
     done = finish(root, histories(root))
     return _told(done, "finished", done.refused)

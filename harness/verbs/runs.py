@@ -30,6 +30,7 @@ def offer(verb: Verb) -> None:
 def _report(given: argparse.Namespace) -> int:
     from harness.contract import Refused
     from harness.pages import NotARun, read_run, tell
+    from harness.rooms import NoSuchRoom
     from harness.spec.faults import visible
     from harness.verify import doubts
 
@@ -39,14 +40,14 @@ def _report(given: argparse.Namespace) -> int:
         raise Mistake("--to says where a --format goes: name one")
     try:
         run = read_run(folder)
-        found = [visible(doubt) for doubt in doubts(run)]
+        found = [visible(str(doubt)) for doubt in doubts(run)]
         for doubt in found:
             print(f"doubtful: {doubt}; `hallmark verify` refuses such a run", file=sys.stderr)
         for place in _formats(run, folder, formats, given.to, found) if formats else tell(run, folder):
             print(place)
     except NotARun as error:
         raise Mistake(str(error)) from None
-    except (Mistake, LookupError):
+    except (Mistake, NoSuchRoom):
         raise
     except Refused as error:
         raise Mistake(str(error), 1) from None
@@ -60,6 +61,7 @@ def _report(given: argparse.Namespace) -> int:
 def _formats(run: Run, folder: Path, names: Sequence[str], to: str | None, doubts: Sequence[str]) -> list[str]:
     """Where each format was told: files first, and all of them or none."""
     from harness import rooms
+    from harness.signing import SIGNATURES
     from harness.store import write_whole
 
     known = {name: rooms.report(name) for name in names}
@@ -73,6 +75,10 @@ def _formats(run: Run, folder: Path, names: Sequence[str], to: str | None, doubt
     if not within.is_dir():
         raise Mistake(f"there is no folder {to} to write into")
     told = {within / room.FILE: _made(name, room, "tell", run) for name, room in files.items()}
+    if to is None and any((folder / name).exists() for name in SIGNATURES):
+        for path, data in told.items():
+            if not path.exists() or path.read_bytes() != data:
+                raise Mistake(f"the run is signed, and {path.name} is not among what was: say where else with --to", 1)
     for path, data in told.items():
         write_whole(path, data)
     places = [str(path) for path in told]

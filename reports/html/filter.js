@@ -97,6 +97,7 @@
     }).filter((fold) => fold.many);
     return {
       article, rows, folds,
+      lists: all("ol.bad", article).map((list) => [list.previousElementSibling, [...list.children]]).filter(([head]) => head && head.matches("h4")),
       name: article.querySelector("header").textContent.toLowerCase(),
       models: all(".of-model", article).map((part) => plain(part.textContent)),
     };
@@ -133,6 +134,7 @@
       cases += fits;
       if (each.article.hidden) continue;
       for (const one of each.rows) if (one.row.hidden === one.fits) one.row.hidden = !one.fits;
+      each.lists.forEach(([head, own]) => { head.hidden = own.every((one) => one.hidden); });
       each.folds.forEach((fold) => unfold(fold, each.rows, wanted));
     }
     reset.hidden = !any;

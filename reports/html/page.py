@@ -15,12 +15,13 @@ import jinja2
 from markupsafe import Markup
 from msgspec import UNSET
 
-from harness.contract import Case, Check, CheckResult, Outcome, Pages, Plan
+from harness.contract import Check, CheckResult, Pages, Plan
 from reports.html import writing
 from reports.html.advice import advice, numerics
 from reports.html.alignment import aligned
 from reports.html.previous import changes
 from reports.html.record import pack
+from reports.html.rows import Row, in_table, tagged
 from reports.html.scale import amount, scale
 
 _HERE = Path(__file__).parent
@@ -132,24 +133,14 @@ def _environment() -> jinja2.Environment:
         "share": writing.share,
         "amount": amount,
         "model": _model,
+        "tagged": tagged,
+        "in_table": in_table,
     }
     environment.globals |= {"sign": SIGNS.__getitem__, "UNSET": UNSET}
     environment.globals |= {"log10": math.log10, "ticks": writing.ticks, "steps": writing.steps, "bins": writing.bins}
     environment.globals |= {"thin": writing.thin, "at_share": writing.at_share}
     environment.globals |= {"aligned": aligned, "scale": scale}
     return environment
-
-
-class Row:
-    """A case and what came of it."""
-
-    __slots__ = ("anchor", "case", "outcome")
-
-    def __init__(self, case: Case, outcome: Outcome, anchor: str) -> None:
-        self.case = case
-        self.outcome = outcome
-        self.anchor = anchor if outcome.outcome != "met" else ""
-        """Where on the page it is told of; a case that met is only counted, in a table."""
 
 
 def _checks(pages: Pages, panels: dict[str, jinja2.Template]) -> Iterator[dict[str, Any]]:

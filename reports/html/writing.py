@@ -11,6 +11,7 @@ import msgspec
 
 _LINES = 80
 
+
 def inert(text: Any) -> str:
     """Text whose control characters, those that turn writing around among them, are spelled out."""
     said = str(text)

@@ -40,6 +40,7 @@ def _status(certificate: Certificate) -> Section:
         *([f"started {code(run.started)}"] if run.started else []),
         f"{run.measured:,} of {run.planned:,} cases measured",
         *([f"{run.seconds:.1f} s"] if run.seconds is not None else []),
+        *([f"taken up again {', '.join(map(code, run.resumed))}"] if run.resumed else []),
         f"Hallmark {code(run.hallmark)}",
         f"exit status {EXIT[certificate.status]}",
     ]

@@ -6,6 +6,7 @@ A run is told once: telling it again finds the one that is there, by the tag `ha
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,8 +24,12 @@ NEEDS = "mlflow"
 
 _TOLD = "hallmark.told"
 """Set when all else is there."""
-_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-"""Of its client, unless the user has them otherwise: it tells nobody else, and gives up soon."""
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""Of its client, unless the user has them otherwise: it tells nobody else, gives up soon, and prints nothing."""
 
 
 def send(pages: Pages, folder: Path, to: str = "") -> str:
@@ -34,17 +39,19 @@ def send(pages: Pages, folder: Path, to: str = "") -> str:
         raise Refused("say where MLflow is: `--to http://localhost:5000`, or set MLFLOW_TRACKING_URI")
     files = _files(pages, folder)
     # MLflow takes a folder only from those who say that they know that it will be given up: who names one does.
-    with _settings(_SETTINGS | ({} if "://" in where else {"MLFLOW_ALLOW_FILE_STORE": "true"})):
+    on_disk = "://" not in where or where.startswith("file:")
+    with _settings(_SETTINGS | ({"MLFLOW_ALLOW_FILE_STORE": "true"} if on_disk else {})):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
         try:
-            return _told(pages, files, MlflowClient(tracking_uri=where, registry_uri=where), where)
-        except MlflowException as error:
-            raise Refused(f"MLflow at {_shown(where)} does not take it: {inert(error, 300)}") from None
+            return _told(pages, folder, files, MlflowClient(tracking_uri=where, registry_uri=where), where)
+        except (MlflowException, OSError) as error:
+            said = inert(re.sub(r"//[^/@\s]*@", "//", str(error)), 300)
+            raise Refused(f"MLflow at {_shown(where)} does not take it: {said}") from None
 
 
-def _told(pages: Pages, files: list[Path], client: Any, where: str) -> str:
+def _told(pages: Pages, folder: Path, files: list[Path], client: Any, where: str) -> str:
     experiment = _experiment(client)
     wanted = _tags(pages)
     found = _found(client, experiment, wanted)
@@ -58,7 +65,8 @@ def _told(pages: Pages, files: list[Path], client: Any, where: str) -> str:
     if run.data.tags.get(_TOLD) != wanted["hallmark.certificate"]:
         _write(client, id, pages, wanted, known)
         for file in files:
-            client.log_artifact(id, str(file))
+            within = file.parent.relative_to(folder).as_posix()
+            client.log_artifact(id, str(file), None if within == "." else within)
         client.set_terminated(
             id,
             status="FAILED" if pages.certificate.status == "incomplete" else "FINISHED",
@@ -126,9 +134,8 @@ def _files(pages: Pages, folder: Path) -> list[Path]:
     for name, data in expected.items():
         if not (folder / name).is_file() or (folder / name).read_bytes() != data:
             raise Refused(f"{name} in that folder is not this run's; `hallmark verify` says more")
-    return sorted(
-        path for path in folder.iterdir() if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
-    )
+    found = [Path(within) / name for within, _, names in os.walk(folder) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
 def _milliseconds(when: str | None) -> int | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.contract import Certificate, CheckResult, Pages
-from reports.inert import inert
+from reports.inert import file_of, inert
 
 _SHAPES = re.compile(r"[&<>`*_\[\]{}|~$@#\\\"]|:(?=//)|(?<=www)\.|^[-+=]|^\d+(?=[.)](?:\s|$))", re.IGNORECASE)
 _WORST = ("error", "fail", "inconclusive", "unsupported", "pass")
@@ -76,7 +76,7 @@ def written(pages: Pages) -> str:
 
 def _meaning(certificate: Certificate) -> str:
     return {
-        "certified": "All that the criteria below ask for was shown, on the cases below, and nothing beyond that.",
+        "certified": "What is told below was shown on the cases below, and nothing beyond that.",
         "blocked": "**This is not certified:** something was shown not to be as it must.",
         "inconclusive": "**This is not certified:** what was measured does not decide it.",
         "incomplete": "**This is not certified:** not everything that was planned was measured as it was planned.",
@@ -160,7 +160,9 @@ def _models(pages: Pages, names: dict[str, str]) -> str:
 
 
 def _data(pages: Pages) -> str:
-    return _table(("File", "Digest"), [(prose(path), prose(digest)) for path, digest in pages.plan.files.items()])
+    return _table(
+        ("File", "Digest"), [(prose(file_of(path)), prose(digest)) for path, digest in pages.plan.files.items()]
+    )
 
 
 def _verifying(pages: Pages) -> str:

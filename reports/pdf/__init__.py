@@ -28,6 +28,10 @@ text { font-size: 11px; stroke: none !important; }
 """
 """It knows no `font`, no `paint-order` and no strokes that don't scale."""
 
+_SVG = "{http://www.w3.org/2000/svg}"
+_OF_DRAWINGS = ("fill", "stroke", "opacity", "font-size", "font-weight", "text-anchor", "display")
+_BLOCK = re.compile(r"@[^{};]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}|/\*.*?\*/", re.DOTALL)
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _COLOUR = re.compile(r"--([a-z0-9-]+):\s*(#[0-9a-f]+)")
 _VARIABLE = re.compile(r"var\(--([a-z0-9-]+)\)")
 
@@ -39,7 +43,7 @@ def tell(pages: Pages) -> bytes:
     except OSError as error:
         lacking = str(error).partition(":")[0]
         raise ImportError(f"WeasyPrint is here, and a library of the system that it takes is not: {lacking}") from None
-    page = weasyprint.HTML(string=tell_html(pages).decode(), url_fetcher=_nothing)
+    page = _page(tell_html(pages).decode())
     root = page.etree_element
     _unfold(root, folded=False)
     _colour(root)
@@ -47,6 +51,14 @@ def tell(pages: Pages) -> bytes:
     record = digest_of(pages.certificate.provenance["record"])
     made: bytes = page.write_pdf(stylesheets=[paper], pdf_identifier=record.encode(), pdf_tags=True)
     return made
+
+
+def _page(text: str) -> Any:
+    """A page that fetches nothing: a report holds all that it shows."""
+    from weasyprint import HTML
+    from weasyprint.urls import URLFetcher
+
+    return HTML(string=text, url_fetcher=URLFetcher(allowed_protocols=()))
 
 
 def _unfold(element: Any, *, folded: bool) -> None:
@@ -61,17 +73,18 @@ def _unfold(element: Any, *, folded: bool) -> None:
 
 
 def _colour(root: Any) -> None:
-    """Give each drawing the page's style, with its colours as they are in print: a drawing is laid out by itself."""
+    """Give each drawing what the page's style says of drawings, as it is in print: it is laid out by itself."""
     style = "".join(str(found.text or "") for found in root.iter("style"))
     colours = dict(_COLOUR.findall(style))  # those of print stand last
-    told = _VARIABLE.sub(lambda match: colours.get(match[1], "#000"), style)
-    for drawing in root.iter("{http://www.w3.org/2000/svg}svg"):
-        drawing.insert(0, drawing.makeelement("{http://www.w3.org/2000/svg}style", {}))
-        drawing[0].text = told + _DRAWN
-
-
-def _nothing(url: str, *_: Any, **__: Any) -> Any:
-    raise ValueError("a report holds all that it shows")
+    rules = [
+        f"{selector.strip()} {{ {'; '.join(kept)} }}"
+        for selector, told in _RULE.findall(_BLOCK.sub("", style))
+        if (kept := [each.strip() for each in told.split(";") if each.strip().startswith(_OF_DRAWINGS)])
+    ]
+    told = _VARIABLE.sub(lambda match: colours.get(match[1], "#000"), "\n".join([*rules, _DRAWN]))
+    for drawing in root.iter(f"{_SVG}svg"):
+        drawing.insert(0, drawing.makeelement(f"{_SVG}style", {}))
+        drawing[0].text = told
 
 
 def _warn_nobody() -> None:

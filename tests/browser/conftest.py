@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from filelock import FileLock
 from tests.browser import certificates
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ON_MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -32,7 +33,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium here")
     driver = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        opened = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
         yield opened
         opened.close()
 
@@ -44,8 +45,8 @@ class Opened:
         self.page = page
         self.asked: list[str] = []
         self.said: list[str] = []
-        page.context.on("request", lambda request: self.asked.append(request.url))
-        page.context.on("page", lambda other: self.said.append(f"a window: {other.url}"))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("popup", lambda other: self.said.append(f"a window: {other.url}"))
         page.on("console", lambda message: self.said.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
         page.on("dialog", self._dismiss)
@@ -66,18 +67,31 @@ class Opened:
 Open = Callable[..., Opened]
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Callable[..., BrowserContext]:
+    """A window for pages that are looked at alike."""
+
+    @cache
+    def opened(width: int, height: int, **options: Any) -> BrowserContext:
+        made = browser.new_context(viewport={"width": width, "height": height}, **options)
+        made.set_default_timeout(120_000)  # no test is of time: a busy machine may take its own
+        return made
+
+    return opened
+
+
 @pytest.fixture
-def look(browser: Browser) -> Iterator[Open]:
-    """Opens files, each in a context of its own: `look(path, width=400, color_scheme="dark")`."""
-    contexts = []
+def look(context: Callable[..., BrowserContext]) -> Iterator[Open]:
+    """Opens a file in a page of its own: `look(path, width=400, color_scheme="dark")`."""
+    pages: list[Page] = []
 
     def opened(path: Path, *, width: int = 1400, height: int = 900, **options: Any) -> Opened:
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
-        return Opened(contexts[-1].new_page(), path)
+        pages.append(context(width, height, **options).new_page())
+        return Opened(pages[-1], path)
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 @pytest.fixture(scope="session")

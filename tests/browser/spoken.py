@@ -58,10 +58,10 @@ class Told(Run):
         )
 
 
-def speak(strings: Sequence[str]) -> Told:
-    """A run with a spec, a model, a criterion, a waiver, a setting and a check of four cases for each of these."""
+def speak(strings: Sequence[str], words: Sequence[Word] = WORDS) -> Told:
+    """A run with a spec, a model, a criterion, a waiver, a setting and a check for each of these; a case for each word."""
     numbered = list(enumerate(strings))
-    checks = [_check(n, said) for n, said in numbered]
+    checks = [_check(n, said, words) for n, said in numbered]
     plan = Plan(
         hallmark=strings[0],
         specs=tuple(SpecFile(path=f"{n} {said}", name=f"{n} {said}", about=said) for n, said in numbered),
@@ -80,7 +80,7 @@ def speak(strings: Sequence[str]) -> Told:
     lines: list[Any] = [Begin(run=strings[0], started=STARTED, plan="p", machine={said: said for said in strings})]
     lines += [Setting(id=f"{n} {said}", model=f"s::{n} {said}", facts=_facts(said)) for n, said in numbered]
     lines += [Remark(text=said) for said in strings]
-    lines += [outcome for n, said in numbered for outcome in _outcomes(checks[n], said, f"{n} {said}")]
+    lines += [outcome for n, said in numbered for outcome in _outcomes(checks[n], said, words)]
     lines.append(End(finished="2026-01-01T00:00:01+00:00", seconds=1.0, stopped=strings[-1]))
     told = Told(msgspec.json.encode(plan), msgspec.json.Encoder().encode_lines(lines))
     told.said = strings
@@ -98,7 +98,7 @@ def _facts(said: str) -> dict[str, Any]:
     return {"digest": said, said: said, "list": [said, said], "map": {said: said}, "device": said, "mlx": said}
 
 
-def _check(n: int, said: str) -> Check:
+def _check(n: int, said: str, words: Sequence[Word]) -> Check:
     cases = tuple(
         Case(
             id=f"{i} {said}",
@@ -108,7 +108,7 @@ def _check(n: int, said: str) -> Check:
             cluster=said,
             at=f"{said}:{i}",
         )
-        for i in range(len(WORDS))
+        for i in range(len(words))
     )
     return Check(
         id=f"{n} {said}::golden::{n} {said}",
@@ -123,7 +123,7 @@ def _check(n: int, said: str) -> Check:
     )
 
 
-def _outcomes(check: Check, said: str, by: str) -> list[Outcome]:
+def _outcomes(check: Check, said: str, words: Sequence[Word]) -> list[Outcome]:
     answer = {said: [said, {"deep": said}]}
     differences = [Difference(at=said, mode=said, why=said, expected=said, got=answer)]
     return [
@@ -134,9 +134,9 @@ def _outcomes(check: Check, said: str, by: str) -> list[Outcome]:
             answer=answer if word == "missed" else said,
             differences=differences if word == "missed" else [],
             reason=said,
-            by=by,
+            by=check.name,
         )
-        for case, word in zip(check.cases, WORDS, strict=True)
+        for case, word in zip(check.cases, words, strict=True)
     ]
 
 

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from harness.contract import Certificate
+from reports import html
 from tests.browser.certificates import STATUSES
 from tests.browser.conftest import Open
+from tests.reports import test_performance_panel as performance
 
 AXE = {"resultTypes": ["violations"]}
 CONTRAST = {**AXE, "runOnly": ["color-contrast"]}
@@ -24,6 +26,27 @@ STICKS_OUT = """
     if (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(part).overflowX)) return false;
   return true;
 }).map((each) => each.outerHTML.slice(0, 200))
+"""
+FAINT = """
+() => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const part = (value) => value <= 10.31 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+  const light = ([red, green, blue]) => 0.2126 * part(red) + 0.7152 * part(green) + 0.0722 * part(blue) + 0.05;
+  const ground = (each) => {
+    const found = each ? numbers(getComputedStyle(each).backgroundColor) : [255, 255, 255];
+    return found.length < 4 || found[3] === 1 ? found : ground(each.parentElement);
+  };
+  return [...document.querySelectorAll("svg text")].filter((each) => each.textContent.trim()).filter((each) => {
+    const pair = [light(numbers(getComputedStyle(each).fill)), light(ground(each))];
+    return Math.max(...pair) / Math.min(...pair) < 4.5;
+  }).map((each) => each.outerHTML);
+}
+"""
+NAMELESS = """
+() => [...document.querySelectorAll("svg")].filter((each) =>
+  !each.parentElement.closest("svg, [aria-hidden=true]") && each.getAttribute("aria-hidden") !== "true" &&
+  !each.getAttribute("aria-label") && !each.getAttribute("aria-labelledby") && !each.querySelector(":scope > title")
+).map((each) => each.outerHTML.slice(0, 200))
 """
 ON_SCREEN = """
 () => {
@@ -86,6 +109,34 @@ def test_the_first_screen_says_what_decides(look: Open, report: Callable[[str], 
         assert waiver.until in said
     if certificate.expires:
         assert certificate.expires[:10] in said
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run that timed two models, with all that is drawn of that."""
+    timed = performance._run(
+        performance._times(held=11.0),
+        earlier={"latency_ms.p95": performance.STEP},
+        budget={"latency_ms": {"p50": 20, "p95": 14}, "throughput": {"min": 50, "batch": 8}},
+        at_most=1.5,
+    )
+    path = tmp_path_factory.mktemp("measured") / "report.html"
+    path.write_bytes(html.tell(timed))
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("status", ["certified", "blocked", "measured"])
+def test_drawings_have_names_and_words_that_can_be_read(
+    look: Open, report: Callable[[str], Path], measured: Path, status: str, scheme: str
+) -> None:
+    page = look(measured if status == "measured" else report(status), width=400, color_scheme=scheme).page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert page.evaluate("document.querySelectorAll('svg text').length") > 3
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.evaluate(STICKS_OUT) == []
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -26,6 +26,7 @@ from evaluators.load.verdict import rates
 from harness.contract import Case, Check, CheckResult, Noise, Outcome, Question, Verdict
 from harness.contract import Tally as Counted
 from reports.html import page
+from reports.html.rows import Row
 
 QUIET = Noise(seconds=1, cores=2, own=1.5, foreign=0.0)
 NOISY = Noise(seconds=1, cores=2, own=1.0, foreign=0.8)
@@ -345,7 +346,7 @@ def shown(asked: Check, found: Sequence[Outcome]) -> str:
         seconds=1.0, **structs.asdict(verdict),
     )  # fmt: skip
     rows = [
-        page.Row(case, outcome, f"r{place}")
+        Row(case, outcome, f"r{place}")
         for place, (case, outcome) in enumerate(zip(asked.cases, found, strict=True))
     ]
     bad = [row for row in rows if row.outcome.outcome != "met"]

@@ -145,7 +145,7 @@ def test_what_a_certificate_asks_for_is_told_under_the_path_of_its_spec() -> Non
         "ends": (None, "2027-01-01"),
         "error_rate": (0.05, None),
         "spends": (True, False),
-        f"waivers.{a}.until": ("2027-01-31", "2028-01-31"),
+        f"waivers.{a}": ("W, until 2027-01-31", "W, until 2028-01-31"),
     }
     assert not _moved(was, asked(
         criteria=(replace(one, needs=(b, a), why="in other words", at="s:1"),), expires=86400.0, error_rate=0.05,
@@ -159,7 +159,7 @@ def test_a_waiver_that_came_later_moves_the_bar_wherever_it_is_written() -> None
     own = plan(check())
     found = _held(own, replace(own, specs=(*own.specs, over), waivers=(late,)))
     assert [(each.check, each.what, each.now) for each in found.moved] == [
-        (SPEC, f"waivers.{check().id}", {"who": "W", "until": "2027-01-31"})
+        (SPEC, f"waivers.{check().id}", "W, until 2027-01-31")
     ]
 
 
@@ -455,9 +455,11 @@ def test_faulty_specs_are_not_locked(project: Project, hallmark: Command) -> Non
 
 
 def test_what_a_lock_says_is_made_visible(project: Project, hallmark: Command) -> None:
-    _write(project)
-    project.spec('  - {name: c, kind: golden, model: m, cases: ../c.jsonl, compare: {fields: {"a\\e[2J": exact}}}\n')
-    hallmark("plan", "--lock")
-    project.spec('  - {name: c, kind: golden, model: m, cases: ../c.jsonl, compare: {fields: {"b\\e[2J": exact}}}\n')
+    evil = r"\e[2J\n::error::"
+    case = f'{{id: x, input: y, expect: {{"a{evil}": z, "b{evil}": z}}}}'
+    line = '  - {name: c, kind: golden, model: m, cases: [%s], compare: {"%s": exact}}\n'
+    project.spec(line % (case, f"a{evil}"))
+    assert hallmark("plan", "--lock").status == 0
+    project.spec(line % (case, f"b{evil}"))
     shown = hallmark("plan")
-    assert "\x1b" not in shown.out
+    assert r"moved: specs/a.yaml::golden::c: `compare.b\u001b[2J\n::error::` was nothing" in shown.out

@@ -70,6 +70,12 @@ models: {m: {replay: m.jsonl}, n: {replay: n.jsonl}}
 checks:
   - {name: t, kind: golden, model: [m, n], cases: ../golden/t.jsonl}
 """
+SECRET = """hallmark: 1
+name: secret
+models: {m: {replay: k.jsonl}}
+checks:
+  - {name: k, kind: golden, model: m, cases: [{id: k1, input: q, expect: plain}]}
+"""
 ANSWERS: dict[str, Any] = {
     "c1": {"label": "yes.", "p": 0.75, "pat": "xx"},
     "c2": {"label": "never\u202e", "p": [1, 2.5], "pat": "x"},
@@ -105,6 +111,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project.put("golden/t.jsonl", "".join(f'{{"id": "t{i}", "input": 1, "expect": {i}}}\n' for i in range(4)))
     project.put("specs/a.yaml", SPEC)
     project.put("specs/two.yaml", TWO)
+    project.put("specs/secret.yaml", SECRET)
+    project.put("specs/k.jsonl", replay({"k1": f"it is AKIA{'Q' * 16}"}))
     project.put("specs/answers.jsonl", replay(ANSWERS))
     project.put("specs/m.jsonl", replay({"t0": 9, "t1": 9, "t2": 9, "t3": 3}))
     project.put("specs/n.jsonl", replay({"t0": 9, "t1": 8, "t2": 2, "t3": 3}))
@@ -162,6 +170,12 @@ def test_a_proposal_is_shown_by_case_and_field_the_worst_first_and_nothing_is_wr
     assert everything(here) == before
 
 
+def test_what_a_secret_was_taken_out_of_is_for_a_person(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert golden("update", "--check", "k") == 0
+    said = capsys.readouterr().out
+    assert said == "\nby hand: 1 place\n  specs/secret.yaml:5: k1: a secret was taken out of the answer\n"
+
+
 def test_a_run_that_is_not_to_be_believed_changes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = here / "runs" / "latest"
     record = (run / "outcomes.jsonl").read_bytes()
@@ -186,6 +200,19 @@ def test_a_case_is_accepted_and_no_other_byte_changes(here: Path, capsys: pytest
     assert (p["who"], p["why"], p["checks"]) == ("Ann <ann@x>", "new weights", ["specs/a.yaml::golden::c"])
     assert p["run"] == (here / "runs/latest").resolve().name
     assert (p["before"], p["after"]) == (digest(LINES.encode()), digest(now.encode()))
+
+
+def test_what_a_case_has_besides_is_left_to_a_person(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = here / "specs/answers.jsonl"
+    run.write_text(replay({**ANSWERS, "c1": {"label": "ja", "p": 0.5, "pat": "nothing"}}))
+    project = Project.__new__(Project)
+    project.folder = here
+    assert project.hallmark("run", "specs/a.yaml").status == 1
+    assert golden("update", "--accept", "c1", *WORD) == 0
+    assert capsys.readouterr().out == (
+        "golden/c.jsonl:1: more of `c1` is left to you: what `contains` expects is not a value as the answer is\n"
+        "golden/c.jsonl: 1 change accepted\n"
+    )
 
 
 def test_one_run_may_be_accepted_from_bit_by_bit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,7 +321,7 @@ def test_a_file_that_changed_since_the_run_is_left_and_the_others_are_not(
     (here / "golden/c.jsonl").write_text(LINES + "\n", "utf-8")
     assert golden("update", "--accept", "numeric", *WORD) == 1
     said = capsys.readouterr()
-    assert "hallmark: golden/c.jsonl: golden/c.jsonl was changed since the run; run again" in said.err
+    assert "hallmark: golden/c.jsonl: it was changed since the run; run again" in said.err
     assert "golden/j.json: 1 change accepted" in said.out
     assert (here / "golden/c.jsonl").read_text("utf-8") == LINES + "\n"
     assert not (here / "golden/c.history.jsonl").exists()
@@ -430,6 +457,25 @@ def test_what_was_cut_short_is_told_and_can_be_finished(here: Path, capsys: pyte
     assert history(here / "golden/c.history.jsonl")[-1]["after"] == digest(now.encode())
     assert golden("update", "--finish") == 5
     assert golden("update", "--check", "c", "--accept", "semantic", *WORD) == 0
+
+
+def test_where_the_disk_is_full_nothing_is_changed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from harness.patches import accepting
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    assert golden("update", "--accept", "s1", *WORD) == 0
+    before = everything(here)
+    monkeypatch.setattr(accepting, "_write", full)
+    assert golden("update", "--accept", "c1", "--accept", "s2", *WORD) == 1
+    assert capsys.readouterr().err == (
+        "hallmark: golden/c.jsonl: it can't be written: No space left on device\n"
+        "hallmark: golden/s.csv: it can't be written: No space left on device\n"
+    )
+    assert everything(here) == before
 
 
 def test_a_history_that_is_torn_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.codec import digest
-from harness.contract import Case, Check, CheckResult, Difference, Outcome, Plan, Ruling, SpecFile, Tally, Word
+from harness.contract import EXIT, Case, Check, CheckResult, Difference, Outcome, Plan, Ruling, SpecFile, Tally, Word
 from harness.ledger import Begin, End
 from harness.pages import Run, read_run
 from reports import junit
@@ -94,35 +94,38 @@ def _red(root: ET.Element) -> int:
 # --------------------------------------------------------------------------------- as the terminal does
 
 CASES = "cases: ../c.jsonl"
-WAIVER = 'certificate: {waivers: [{check: g, who: Ada, why: "ticket 7", until: "2099-12-31"}]}\n'
+MODELS = "{m: {echo: {}}, wrong: {echo: {wrong: [c1, c2, c3]}}, broken: {echo: {fail: [c1]}}}"
+CHECKS = {
+    "good": f"model: m, {CASES}",
+    "bad": f"model: wrong, {CASES}",
+    "open": f"model: wrong, {CASES}, gate: {{pass_rate: 0.95, population: sample}}",
+    "gated": f"model: wrong, {CASES}, gate: {{pass_rate: 0.9}}",
+    "gate-fails": f"model: wrong, {CASES}, gate: {{pass_rate: 0.99}}",
+    "broken": f"model: broken, {CASES}",
+    "later": f"model: m, {CASES}, after: [bad]",
+}
+WAIVER = 'certificate: {waivers: [{check: bad, who: Ada, why: "ticket 7", until: "2099-12-31"}]}\n'
 RUNS = {
-    "certified": ("{m: {echo: {}}}", f"model: m, {CASES}", ""),
-    "blocked": ("{m: {echo: {wrong: [c1]}}}", f"model: m, {CASES}", ""),
-    "inconclusive": (
-        "{m: {echo: {wrong: [c1, c2, c3]}}}",
-        f"model: m, {CASES}, gate: {{pass_rate: 0.95, population: sample}}",
-        "",
-    ),
-    "gated": ("{m: {echo: {wrong: [c1, c2]}}}", f"model: m, {CASES}, gate: {{pass_rate: 0.9}}", ""),
-    "gate failed": ("{m: {echo: {wrong: [c1, c2]}}}", f"model: m, {CASES}, gate: {{pass_rate: 0.99}}", ""),
-    "error": ("{m: {echo: {fail: [c1]}}}", f"model: m, {CASES}", ""),
-    "waived": ("{m: {echo: {wrong: [c1]}}}", f"model: m, {CASES}", WAIVER),
+    "certified": (["good", "gated", "bad", "later"], WAIVER),
+    "blocked": (["good", "bad", "gate-fails", "broken", "open", "later"], ""),
+    "inconclusive": (["good", "gated", "open"], ""),
 }
 
 
-@pytest.mark.parametrize("what", RUNS)
-def test_each_testcase_says_what_the_terminal_and_its_junit_say(project: Project, what: str) -> None:
-    models, check, more = RUNS[what]
+@pytest.mark.parametrize("status", RUNS)
+def test_each_testcase_says_what_the_terminal_and_its_junit_say(project: Project, status: str) -> None:
+    names, more = RUNS[status]
     project.cases("c.jsonl", 80)
-    good = "  - {name: good, kind: golden, model: m, cases: [{id: a, input: x, expect: x}]}\n"
-    project.spec(f"  - {{name: g, kind: golden, {check}}}\n{good}", models=models, more=more)
+    checks = "".join(f"  - {{name: {name}, kind: golden, {CHECKS[name]}}}\n" for name in names)
+    project.spec(checks, models=MODELS, more=more)
     ran = project.pytest("specs", "-n0", "--junitxml=j.xml")
+    assert ran.status == EXIT[status], ran.out + ran.err  # type: ignore[index]
     run = read_run(ran.run)
     root = _read(junit.tell(run))
     ours, theirs = _words(root), _words(ET.parse(project.folder / "j.xml").getroot())
     assert {key: theirs[key] for key in ours} == ours
     assert {word for key, word in theirs.items() if key not in ours} <= {"passed"}  # the verdicts that pass
-    assert (_red(root) == 0) == (run.certificate.status == "certified")
+    assert (_red(root) == 0) == (status == "certified")
     assert str(project.folder).encode() not in junit.tell(run)
     assert junit.tell(run) == junit.tell(run)
 
@@ -184,7 +187,7 @@ def _run(
     outcomes = [outcome for _, outcome in measured if outcome is not None]
     lines += [msgspec.structs.replace(outcome, check=check.id) for outcome in outcomes]
     lines.append(End(finished="2026-01-01T00:00:01+00:00", seconds=1.0))
-    words = Counter(outcome.outcome for outcome in outcomes)
+    words: Counter[str] = Counter(outcome.outcome for outcome in outcomes)
     nothing: dict[str, Any] = dict.fromkeys(("model", "p", "needed_n"))
     result = CheckResult(
         id=check.id,

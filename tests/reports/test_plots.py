@@ -34,7 +34,7 @@ def test_ticks_are_few_and_on_the_scale_in_order(values: list[float], log: bool 
     assert 1 <= len(found.ticks) <= 8
     assert [tick.at for tick in found.ticks] == sorted({tick.at for tick in found.ticks})
     assert len({tick.word for tick in found.ticks}) == len(found.ticks)
-    assert all(len(tick.word) <= 9 for tick in found.ticks)
+    assert all(len(tick.word) <= 10 for tick in found.ticks)
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,14 @@ def test_what_no_packer_writes_is_refused_and_named(text: bytes, why: str) -> No
 
 def test_a_digest_that_does_not_fit_is_refused() -> None:
     plan, outcomes = record.pack(DATA)
-    with pytest.raises(ValueError, match="outcomes.jsonl in it does not fit its digest"):
+    with pytest.raises(ValueError, match=r"outcomes\.jsonl in it does not fit its digest"):
         record.record_of(_page([plan, outcomes._replace(sha256="0" * 64)]))
 
 
 @pytest.mark.parametrize("order", [(), (0,), (1, 0), (0, 1, 1), (0, 0)])
 def test_each_file_stands_once_and_in_order(order: tuple[int, ...]) -> None:
     parts = record.pack(DATA)
-    with pytest.raises(ValueError, match="does not hold the record of a run: plan.json and outcomes.jsonl"):
+    with pytest.raises(ValueError, match="it does not hold the record of a run"):
         record.record_of(_page([parts[at] for at in order]))
 
 

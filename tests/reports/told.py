@@ -41,7 +41,9 @@ def a_run(
     """`text` stands wherever a model, a spec or a room may write freely."""
     checks = [_check("base", "plain", path, text), _check("small", name, path, text)]
     base = Declared(name="base", how="zoo", options={}, recipe="sha256:" + "e0" * 32, at="specs/a.yaml:3")
-    step = Step(what="quantize", options={"bits": 4}, recipe="sha256:" + "e1" * 32, files={"golden/lessons.jsonl": CASES})
+    step = Step(
+        what="quantize", options={"bits": 4}, recipe="sha256:" + "e1" * 32, files={"golden/lessons.jsonl": CASES}
+    )
     small = msgspec.structs.replace(base, name=model, base="base", steps=(step,), recipe=step.recipe)
     plan = Plan(
         hallmark="1.2.3",
@@ -53,7 +55,9 @@ def a_run(
         notes=(text,),
     )
     data = msgspec.json.encode(plan)
-    lines: list[Any] = [Begin(run="20260101-000000-aaaa", started="2026-01-01T00:00:00+00:00", plan=digest(data), machine={})]
+    lines: list[Any] = [
+        Begin(run="20260101-000000-aaaa", started="2026-01-01T00:00:00+00:00", plan=digest(data), machine={})
+    ]
     for check, key in zip(checks, WEIGHTS, strict=True):
         facts = {"digest": WEIGHTS[key], "mlx": "0.32.4"}
         lines.append(Setting(id=key, model=check.model, facts=facts))
