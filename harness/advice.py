@@ -25,8 +25,11 @@ def recommendations(
             "put back what moved since the bar was locked; or, if that was meant, lock it again before the next run: "
             "`hallmark plan --lock`"
         )
+    names = Counter(result.name for result in results)
     for check, result in zip(plan.checks, results, strict=True):
-        said += [f"{result.name}: {each}" for each in _of(plan, check, result, results, found.get(check.id, {}))]
+        name = result.name if names[result.name] == 1 else result.id
+        if not result.waived:
+            said += [f"{name}: {each}" for each in _of(plan, check, result, results, found.get(check.id, {}))]
     return tuple(dict.fromkeys(said))
 
 
@@ -40,7 +43,7 @@ def _of(
         yield result.advice
     if result.verdict == "fail":
         yield from _instead(plan, check, results)
-        yield from _where(check, found)
+        yield from _where(plan, check, found)
     if changed := news(result):
         yield changed
 
@@ -92,7 +95,13 @@ def _value(option: object) -> str:
     return "none" if option is None else str(option).lower() if isinstance(option, bool) else str(option)
 
 
-def _where(check: Check, found: Mapping[str, Outcome]) -> Iterator[str]:
+def command(plan: Plan, id: str) -> str:
+    """What measures a check, or a case, again."""
+    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
+    return f"hallmark run {shlex.quote(id)}{' --numerics fast' * asked}"
+
+
+def _where(plan: Plan, check: Check, found: Mapping[str, Outcome]) -> Iterator[str]:
     """Where to look first: at the tag whose cases are missed most of all, else at a case."""
     missed = [case for case in check.cases if case.id in found and found[case.id].outcome == "missed"]
     if not missed:
@@ -105,4 +114,4 @@ def _where(check: Check, found: Mapping[str, Outcome]) -> Iterator[str]:
         tag = max(told, key=lambda tag: (those[tag] / every[tag], those[tag]))
         yield f"look at the cases tagged `{tag}` first: {those[tag]} of {every[tag]} missed, {len(missed)} of all"
     elif missed[0].asks:
-        yield f"look at `{missed[0].id}` first: hallmark run {shlex.quote(f'{check.id}::{missed[0].id}')}"
+        yield f"look at `{missed[0].id}` first: {command(plan, f'{check.id}::{missed[0].id}')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -16,7 +17,17 @@ def shared(plan: Plan, check: str) -> SpecFile | None:
     return next((spec for spec in plan.specs if spec.path == name and spec.error_rate is not None), None)
 
 
-def is_claim(result: CheckResult) -> bool:
+class Estimated(Protocol):
+    """What says whether it may be wrong."""
+
+    @property
+    def p(self) -> float | None: ...
+
+    @property
+    def interval(self) -> tuple[float, float] | None: ...
+
+
+def is_claim(result: Estimated) -> bool:
     """Whether it says something of more than the cases themselves, and may so be wrong."""
     return result.p is not None or (result.interval is not None and result.interval[0] < result.interval[1])
 

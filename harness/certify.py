@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from harness import bar, policy, rooms
-from harness.advice import recommendations
+from harness.advice import command, recommendations
 from harness.budget import within
 from harness.contract import (
     STANDS_ON,
@@ -72,7 +72,8 @@ def _guarded(check: Check, outcomes: list[Outcome]) -> Verdict:
     if not outcomes:
         return Verdict(verdict="inconclusive", reason="no case was measured")
     if stood := _stood_on(check, outcomes):
-        return Verdict(verdict="inconclusive", reason=f"skipped: {stood}, which did not pass", advice="mend that first")
+        advice = f"mend {stood.removeprefix(STANDS_ON)} first"
+        return Verdict(verdict="inconclusive", reason=f"skipped: {stood}, which did not pass", advice=advice)
     try:
         verdict = rooms.evaluator(check.kind).judge(check, outcomes)
         flaw = _flaw(verdict, _needed(check, outcomes))
@@ -340,14 +341,7 @@ def _run(plan: Plan, record: Record, results: Sequence[CheckResult]) -> RunFacts
 
 
 def _blocker(plan: Plan, result: CheckResult) -> Blocker:
-    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
-    numerics = " --numerics fast" * asked
-    return Blocker(
-        check=result.id,
-        reason=result.reason,
-        at=result.at,
-        reproduce=f"hallmark run {shlex.quote(result.id)}{numerics}",
-    )
+    return Blocker(check=result.id, reason=result.reason, at=result.at, reproduce=command(plan, result.id))
 
 
 def _other_files(plan: Plan, record: Record) -> list[str]:

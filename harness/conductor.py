@@ -19,7 +19,7 @@ from harness.budget import shared, within
 from harness.certify import PLAN, judge
 from harness.codec import digest, digest_of_file
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting, Waiver
-from harness.history import past, previous, remember
+from harness.history import past, remember
 from harness.ledger import FILE as OUTCOMES
 from harness.ledger import Begin, End, Ledger, Remark, Resumed, certified_as
 from harness.pages import CERTIFICATE, Run, tell_one
@@ -70,6 +70,7 @@ class Conductor:
             write_whole(self.folder / PLAN, data)
             self.ledger = Ledger(self.folder / OUTCOMES)
             behind = past(runs, self.plan)
+            self.remarks += behind.remarks
             lock = bar.read(self.root)
             begin = Begin(
                 run=self.folder.name,
@@ -79,7 +80,7 @@ class Conductor:
                 looks=behind.looks,
                 broken=behind.broken,
                 earlier=behind.earlier,
-                previous=previous(runs, self.plan),
+                previous=behind.previous,
                 lock=lock,
                 judges=bar.judges(check.kind for check in self.plan.checks) if lock else {},
             )
@@ -202,9 +203,7 @@ class Conductor:
             [self.judged(i) for i in range(len(self.plan.checks))],
         )
         write_whole(self.folder / CERTIFICATE, run.certificate_data)
-        done = [self.judged(at) for at in range(len(self.plan.checks)) if self.complete(at)]
-        with contextlib.suppress(OSError):
-            remember(self.folder.parent, self.plan, self.id, done)
+        self.remarks += remember(self.folder, self.plan)
         for name in rooms.reports():
             try:
                 self.told.append(tell_one(run, self.folder, name))

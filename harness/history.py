@@ -1,59 +1,51 @@
-"""What was asked before: a line a check of every run, kept beside the runs, so that asking until it is green shows.
+"""What was asked before: a row a check of every run, kept beside the runs, so that asking until it is green shows.
 
-Of checks that measure the machine it keeps the figures, too, so that later runs can tell how they went.
+Of checks that measure the machine it keeps the figures, too, so that later runs can tell how they went. All of it follows from
+the run folders, as far as they are still there: runs that it does not know yet are taken in from theirs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from harness import provenance, rooms
+from harness import archive, provenance, rooms
+from harness.archive import FILE, Archive, Asked, Kept, Missing, Unavailable, Unfit
 from harness.budget import is_claim
 from harness.codec import digest_of
-from harness.contract import Before, Check, CheckResult, Plan, Previous, Ruling, Status
-from harness.trends import counts, followed
+from harness.contract import Before, Check, Plan, Previous, Ruling, Status, Tally
+from harness.trends import followed
 
-FILE = "history.jsonl"
+PLAN = "plan.json"
+CERTIFICATE = "certificate.json"
+LINES = "history.jsonl"
+"""What was kept before there was a file of SQLite's: it is taken in once, and kept under another name."""
 RUNS = 200
 """So many earlier runs are shown to a run."""
-_LOOKED_AT = 50
-"""Of so many runs the newest is looked for that asked the same specs."""
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """That a check was asked and judged."""
-
-    run: str
-    check: str
-    asked: str
-    """Digest of the question: the kind, its options, its cases, and what decides the models."""
-    verdict: Ruling
-    pledge: dict[str, Any]
-    """What was promised of it before anyone looked."""
-    claim: bool = True
-    """Whether its verdict may have been wrong: the others are no looks, and kept for their figures."""
-    figures: dict[str, float] = {}
-    on: str = ""
-    """Digest of what figures can be compared on: the machine, the numerics, and what was asked there."""
-    models: dict[str, str] = {}
-    """Digest of what decides each model, by role."""
+_T = TypeVar("_T")
 
 
 class Past(msgspec.Struct, frozen=True):
     """What a run's checks have behind them."""
 
-    looks: dict[str, int]
+    looks: dict[str, int] = {}
     """How often the same question was asked before, by check; where it never was, nothing."""
-    broken: dict[str, list[str]]
+    broken: dict[str, list[str]] = {}
     """What was changed, by check, of what had been promised before the first look."""
-    earlier: dict[str, dict[str, list[float]]]
+    earlier: dict[str, dict[str, list[float]]] = {}
     """What the last runs on this machine figured, by check and figure, the oldest first."""
+    previous: Previous | None = None
+    """The newest run that came to its end and asked any of these specs, as it tells of itself."""
+    remarks: tuple[str, ...] = ()
+    """What is wrong with the history, and what was done about it."""
 
 
 def question_of(plan: Plan, check: Check) -> str:
@@ -75,96 +67,67 @@ def _expected(case: Any) -> Any:
     return None if case.expect is msgspec.UNSET else [case.expect]
 
 
+# ---------------------------------------------------------------------------------------------- what was
+
+
 def past(runs: Path, plan: Plan) -> Past:
-    """What the runs in this folder have asked before; a line that can't be read is nobody's."""
-    every = list(_lines(runs / FILE))
-    known = [line for line in every if line.claim]
+    """What the runs in this folder asked before. Never fails: what can't be known is told."""
+    finished = _finished(runs)
+    found, remarks = _consult(runs, finished, lambda archive: _past(archive, plan, finished), Past())
+    return replace(found, remarks=tuple(remarks))
+
+
+def _past(archive: Archive, plan: Plan, finished: Mapping[str, str]) -> Past:
     looks: dict[str, int] = {}
     broken: dict[str, list[str]] = {}
-    for check in plan.checks if known else ():
-        digest = question_of(plan, check)
-        if before := len({line.run for line in known if line.asked == digest}):
+    for check in plan.checks if archive.claims() else ():
+        if before := archive.looks(question_of(plan, check)):
             looks[check.id] = before
         pledge = _pledge(plan, check)
-        first = next((line for line in known if line.pledge and _same(line, check, pledge)), None)
+        first = archive.first_promise(check.id, pledge.get("file"))
         if first is not None and (said := list(_broken(first, pledge))):
             broken[check.id] = said
-    return Past(looks, broken, _earlier(plan, [line for line in every if line.figures and counts(line.verdict)]))
+    return Past(looks, broken, _earlier(archive, plan), _previous(archive, plan, finished))
 
 
-class _Run(msgspec.Struct, frozen=True):
-    id: str
-    started: str
-
-
-class _Result(msgspec.Struct, frozen=True):
-    id: str
-    verdict: Ruling
-    estimate: float | None
-    interval: tuple[float, float] | None
-    n: int
-
-
-class _Told(msgspec.Struct, frozen=True):
-    """What is read of an earlier certificate."""
-
-    status: Status
-    score: float
-    run: _Run
-    checks: list[_Result]
-
-
-def previous(runs: Path, plan: Plan) -> Previous | None:
-    """The newest run that came to its end and asked any of these specs, as it tells of itself."""
+def _previous(archive: Archive, plan: Plan, finished: Mapping[str, str]) -> Previous | None:
     paths = {spec.path for spec in plan.specs if not spec.over}
-    try:
-        folders = sorted(
-            (entry.name for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False)), reverse=True
-        )
-    except OSError:
+    found = archive.newest(paths, finished)
+    if found is None:
         return None
-    for name in folders[:_LOOKED_AT]:
-        try:
-            told = msgspec.json.decode((runs / name / "certificate.json").read_bytes(), type=_Told)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            continue
-        checks = {each.id: _before(each) for each in told.checks if each.id.partition("::")[0] in paths}
-        if checks and told.status != "incomplete":
-            return Previous(
-                run=told.run.id, started=told.run.started, status=told.status, score=told.score, checks=checks
-            )
-    return None
+    return replace(found, checks={id: each for id, each in found.checks.items() if _spec_of(id) in paths})
 
 
-def _before(result: _Result) -> Before:
-    return Before(verdict=result.verdict, estimate=result.estimate, interval=result.interval, n=result.n)
-
-
-def _earlier(plan: Plan, lines: Sequence[Asked]) -> dict[str, dict[str, list[float]]]:
+def _earlier(archive: Archive, plan: Plan) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
-    for check in plan.checks if lines else ():
-        on = _ground(plan, check) if _measures(check) else ""
-        for line in [line for line in lines if line.check == check.id and line.on == on][-RUNS:]:
-            for name, value in line.figures.items():
-                found.setdefault(check.id, {}).setdefault(name, []).append(value)
+    for check in plan.checks:
+        if _measures(check.kind):
+            for line in archive.figures(check.id, _ground(plan, check, provenance.machine()), RUNS):
+                for name, value in line.figures.items():
+                    found.setdefault(check.id, {}).setdefault(name, []).append(value)
     return found
 
 
-def _measures(check: Check) -> bool:
+def figures(runs: Path, check: str) -> list[dict[str, float]]:
+    """What was figured of a check on the machine that figured it last, the oldest first. Writes nothing."""
+    most = 2**62
+    found, _ = _consult(runs, _finished(runs), lambda archive: archive.figures(check, None, most), [], keep=False)
+    return [line.figures for line in found]
+
+
+def _spec_of(check: str) -> str:
+    return check.partition("::")[0]
+
+
+def _measures(kind: str) -> bool:
     """Whether its figures depend on the machine and on the day, so that they are worth following."""
-    return bool(getattr(rooms.evaluator(check.kind), "QUIET", False))
+    return bool(getattr(rooms.evaluator(kind), "QUIET", False))
 
 
-def _ground(plan: Plan, check: Check) -> str:
+def _ground(plan: Plan, check: Check, machine: Mapping[str, Any]) -> str:
     """Figures of another machine, or of other cases, are no earlier ones; those of another model are."""
-    machine = provenance.machine()
-    ground = [machine["processor"], machine["cores"], machine["system"], plan.numerics]
+    ground = [machine.get("processor"), machine.get("cores"), machine.get("system"), plan.numerics]
     return digest_of([*ground, check.prompts, sorted(digest_of(case.input) for case in check.cases)])[7:19]
-
-
-def _same(line: Asked, check: Check, pledge: Mapping[str, Any]) -> bool:
-    """Whether what was promised then is what is promised, or was, now: by the check, or by the file that says it."""
-    return line.check == check.id or ("file" in pledge and line.pledge.get("file") == pledge["file"])
 
 
 def _broken(first: Asked, now: Mapping[str, Any]) -> Iterable[str]:
@@ -185,41 +148,244 @@ def _pledge(plan: Plan, check: Check) -> dict[str, Any]:
     return {**found, **kept} if found else {}
 
 
-def remember(runs: Path, plan: Plan, run: str, results: Iterable[CheckResult]) -> None:
-    """Note down what was asked and judged; one write, so that runs that end at once don't tear each other's lines."""
-    by_id = {check.id: check for check in plan.checks}
-    pairs = [(by_id[result.id], result) for result in results]
-    lines = [_line(plan, run, check, result) for check, result in pairs if is_claim(result) or _measures(check)]
-    if lines:
-        handle = os.open(runs / FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
-        try:
-            os.write(handle, msgspec.json.Encoder().encode_lines(lines))
-        finally:
-            os.close(handle)
+# ------------------------------------------------------------------------------------------ the archive
 
 
-def _line(plan: Plan, run: str, check: Check, result: CheckResult) -> Asked:
-    line = Asked(
-        run=run,
-        check=check.id,
-        asked=question_of(plan, check),
-        verdict=result.verdict,
-        pledge=_pledge(plan, check),
-        claim=is_claim(result),
-    )
-    if not _measures(check):
-        return line
-    models = {role: recipe[7:19] for role, recipe in _models(plan, check).items()}
-    return replace(line, figures=followed(result), on=_ground(plan, check), models=models)
-
-
-def _lines(path: Path) -> Iterable[Asked]:
+def remember(folder: Path, plan: Plan) -> list[str]:
+    """Note down what a run asked and judged, as its certificate says; what speaks against it is a remark, no more."""
+    kept = _kept(folder, _stamp(folder), plan)
+    others = _finished(folder.parent, but=folder.name)
     try:
-        data = path.read_bytes()
+        unfit = archive.write(folder.parent / FILE, [kept] if kept else [], lambda: _everything(folder.parent, others))
+    except (Unavailable, Unfit) as why:
+        return [f"{FILE} can't be written, and the next run takes this one in: {why}"]
+    return [_told_of(unfit)] if unfit else []
+
+
+def _consult(
+    runs: Path, finished: Mapping[str, str], ask: Callable[[Archive], _T], nothing: _T, *, keep: bool = True
+) -> tuple[_T, list[str]]:
+    """What the history answers, brought up to date first; where it can't be, what can be known in memory."""
+    path, old = runs / FILE, runs / LINES
+    if not finished and not os.path.lexists(path) and not old.exists():
+        return nothing, []
+    remarks: list[str] = []
+    unfit: Unfit | None = None
+    try:
+        for _ in range(3):
+            lacking: Sequence[Kept] = ()
+            said = ""
+            try:
+                with archive.opened(path) as found:
+                    lacking = _lacking(runs, finished, found)
+                    if found.current and not lacking and not old.exists():
+                        return ask(found), remarks
+            except Missing:
+                said = f"{FILE} was not there: it was built from {len(finished)} run folders" if finished else ""
+            except Unfit as why:
+                unfit = why
+            if not keep:
+                break
+            gone = archive.write(path, lacking, lambda: _everything(runs, finished), unfit)
+            unfit = None
+            remarks += [_told_of(gone)] if gone else _put_away(old) or ([said] if said else [])
+    except (Unavailable, Unfit) as why:
+        remarks.append(f"{FILE} can't be used, so what was asked before is known from the run folders alone: {why}")
+    with contextlib.suppress(Unavailable, Unfit), _in_memory(runs, finished, usable=unfit is None) as found:
+        return ask(found), remarks
+    return nothing, remarks
+
+
+@contextlib.contextmanager
+def _in_memory(runs: Path, finished: Mapping[str, str], *, usable: bool) -> Iterator[Archive]:
+    """The history as it would be, kept nowhere: what the file says, where it can be read, and the run folders."""
+    found: Archive | None = None
+    with contextlib.suppress(Missing, Unavailable, Unfit):
+        if usable:
+            with archive.opened(runs / FILE, wait=0) as file:
+                lacking = _lacking(runs, finished, file)
+                found = file.copy()
+    if found is None:
+        found, lacking = archive.empty(), _everything(runs, finished)
+    with found:
+        found.add(lacking)
+        yield found
+
+
+def _told_of(unfit: Unfit) -> str:
+    return (
+        f"{FILE} was put aside as {unfit.to}: {unfit}; it was built anew from the run folders, "
+        "and what only it knew, of runs whose folders are gone, is lost"
+    )
+
+
+def _put_away(old: Path) -> list[str]:
+    """Give the old history, which was taken in, the name that it is kept under."""
+    to = old.with_name(f"{old.name}.taken-in")
+    for number in count(2):
+        if not os.path.lexists(to):
+            break
+        to = old.with_name(f"{old.name}.taken-in-{number}")
+    try:
+        old.rename(to)
     except OSError:
-        return
-    for line in data.splitlines():
+        return []
+    return [f"{LINES} was taken into {FILE}, and is kept as {to.name}"]
+
+
+# -------------------------------------------------------------------------------- what the folders tell
+
+
+class _Run(msgspec.Struct, frozen=True):
+    id: str
+    started: str
+
+
+class _Result(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    kind: str
+    verdict: Ruling
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+    p: float | None = None
+    planned: int = 0
+    outcomes: Tally = Tally()
+    figures: dict[str, float] = {}
+    flipped: bool = False
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of a certificate."""
+
+    status: Status
+    run: _Run
+    checks: list[_Result]
+    score: float | None = None
+
+
+class _Begun(msgspec.Struct, frozen=True):
+    machine: dict[str, Any]
+
+
+class _Questions:
+    """What the checks of a plan ask, worked out once for all runs of the same plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.checks = {check.id: check for check in plan.checks}
+        self._known: dict[str, Asked] = {}
+
+    def line(self, run: str, result: _Result, machine: Callable[[], Mapping[str, Any]]) -> Asked:
+        """What is kept of a check's verdict, by itself: a correction that took it back says nothing of the check."""
+        check = self.checks[result.id]
+        asked = self._known.get(check.id) or self._ask(check)
+        verdict: Ruling = "pass" if result.flipped else result.verdict
+        line = replace(asked, run=run, verdict=verdict, claim=is_claim(result))
+        if not _measures(check.kind):
+            return line
+        models = {role: recipe[7:19] for role, recipe in _models(self.plan, check).items()}
+        on = _ground(self.plan, check, machine())
+        return replace(line, figures=followed(result.figures), on=on, models=models)
+
+    def _ask(self, check: Check) -> Asked:
+        asked, pledge = question_of(self.plan, check), _pledge(self.plan, check)
+        found = self._known[check.id] = Asked(run="", check=check.id, asked=asked, verdict="pass", pledge=pledge)
+        return found
+
+
+@lru_cache(maxsize=4)
+def _questions(plan: bytes) -> _Questions:
+    return _Questions(msgspec.json.decode(plan, type=Plan))
+
+
+def _finished(runs: Path, but: str = "") -> dict[str, str]:
+    """The folders of runs that left a certificate, in the order of their names, each with what tells if it changes."""
+    try:
+        with os.scandir(runs) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name != but)
+    except OSError:
+        return {}
+    return {name: stamp for name in names if (stamp := _stamp(f"{runs}/{name}"))}
+
+
+def _stamp(folder: Path | str) -> str:
+    try:
+        found = os.stat(f"{folder}/{CERTIFICATE}")
+        os.fsencode(folder).decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f"{found.st_mtime_ns}-{found.st_size}"
+
+
+def _lacking(runs: Path, finished: Mapping[str, str], found: Archive) -> list[Kept]:
+    """What the runs left that the history doesn't know."""
+    known = found.folders()
+    fresh = [name for name, stamp in finished.items() if known.get(name) != stamp]
+    old = _lines([runs / LINES])
+    return [*old, *_folders(runs, finished, fresh, old)]
+
+
+def _everything(runs: Path, finished: Mapping[str, str]) -> list[Kept]:
+    old = _lines(sorted(runs.glob(f"{LINES}*")))
+    return [*old, *_folders(runs, finished, finished, old)]
+
+
+def _folders(runs: Path, finished: Mapping[str, str], names: Iterable[str], old: Sequence[Kept]) -> Iterator[Kept]:
+    lines = {line.run for each in old for line in each.lines}
+    for name in names:
+        if kept := _kept(runs / name, finished[name], without=lines):
+            yield kept
+
+
+def _lines(paths: Iterable[Path]) -> list[Kept]:
+    """What the old history says, a line a check of a run; a line that can't be read is nobody's."""
+    found: dict[tuple[str, str], Asked] = {}
+    for path in paths:
         try:
-            yield msgspec.json.decode(line, type=Asked)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            data = path.read_bytes() if path.is_file() else b""
+        except OSError:
             continue
+        for text in data.splitlines():
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                line = msgspec.json.decode(text, type=Asked)
+                found[line.run, line.check] = line  # the last that a run said, when it was taken up again
+    return [Kept("", "", (), None, list(found.values()))] if found else []
+
+
+def _kept(folder: Path, stamp: str, plan: Plan | None = None, without: Collection[str] = ()) -> Kept | None:
+    """What is kept of a run, by what lies in its folder; nothing where there is none that can be read."""
+    try:
+        told = msgspec.json.decode((folder / CERTIFICATE).read_bytes(), type=_Told)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    specs = tuple(sorted({_spec_of(each.id) for each in told.checks}))
+    previous = None
+    if told.status != "incomplete" and told.score is not None:
+        checks = {each.id: _before(each) for each in told.checks}
+        previous = Previous(
+            run=told.run.id, started=told.run.started, status=told.status, score=told.score, checks=checks
+        )
+    lines = [] if told.run.id in without else list(_asked(folder, told, plan))
+    return Kept(folder.name, stamp, specs, previous, lines)
+
+
+def _before(result: _Result) -> Before:
+    return Before(verdict=result.verdict, estimate=result.estimate, interval=result.interval, n=result.n)
+
+
+def _asked(folder: Path, told: _Told, plan: Plan | None) -> Iterator[Asked]:
+    """What is kept of a run's checks that were measured whole; of a room that isn't here any more, or that fails, nothing."""
+
+    @cache
+    def machine() -> Mapping[str, Any]:
+        if plan is not None:
+            return provenance.machine()
+        with (folder / "outcomes.jsonl").open("rb") as file:
+            return msgspec.json.decode(file.readline(), type=_Begun).machine
+
+    for result in told.checks:
+        with contextlib.suppress(Exception):
+            if result.outcomes.total() == result.planned and (is_claim(result) or _measures(result.kind)):
+                asking = _Questions(plan) if plan is not None else _questions((folder / PLAN).read_bytes())
+                yield asking.line(told.run.id, result, machine)

@@ -20,15 +20,15 @@ def counts(verdict: Ruling) -> bool:
     return verdict in ("pass", "fail")
 
 
-def followed(result: CheckResult) -> dict[str, float]:
+def followed(figures: Mapping[str, float]) -> dict[str, float]:
     """What is kept of a check's figures: all but the bounds of intervals, to six digits."""
     bounds = (".low", ".high")
-    return {name: float(f"{value:.6g}") for name, value in result.figures.items() if not name.endswith(bounds)}
+    return {name: float(f"{value:.6g}") for name, value in figures.items() if not name.endswith(bounds)}
 
 
 def trends(result: CheckResult, earlier: Mapping[str, Sequence[float]]) -> tuple[Trend, ...]:
     """The figures that moved, earlier runs first; of a verdict that was lost to a correction, too."""
-    now = followed(result) if counts(result.verdict) or result.flipped else {}
+    now = followed(result.figures) if counts(result.verdict) or result.flipped else {}
     series = [(name, [*earlier.get(name, ()), *([now[name]] if now else ())]) for name in now or earlier]
     moved = [(name, values) for name, values in series if len(set(values)) > 1][:MOST]
     return tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -216,7 +217,7 @@ def _recomputed(run: Run, found: Examined) -> None:
 def _amounts(run: Run, held: Held, found: Examined) -> Iterator[Problem]:
     """Whether the certificate is what the record amounts to, byte for byte."""
     if not _there(held, CERTIFICATE):
-        yield Problem(CERTIFICATE, "it is not there")
+        yield Problem(CERTIFICATE, os.strerror(errno.ENOENT))
     elif other := _of_another(run):
         yield Problem(CERTIFICATE, other)
     elif held.read(CERTIFICATE) != run.certificate_data:

@@ -290,26 +290,12 @@ def _trend(check: str, figure: str, values: Iterable[float | None]) -> dict[str,
 
 def _figures(folder: Path, check: str) -> Iterator[dict[str, Any] | None]:
     """The figures that runs on the same machine left of a check, those that moved, the oldest run first."""
-    import msgspec
+    from harness.history import figures
+    from harness.trends import MOST
 
-    from harness.history import FILE, Asked
-    from harness.trends import MOST, counts
-
-    lines = []
-    try:
-        data = (folder / FILE).read_bytes()
-    except OSError:
-        return
-    for text in data.splitlines():
-        try:
-            line = msgspec.json.decode(text, type=Asked)
-        except (ValueError, RecursionError):
-            continue
-        if line.check == check and line.figures and counts(line.verdict):
-            lines.append(line)
-    same = [line for line in lines if line.on == lines[-1].on]
-    names = list(dict.fromkeys(name for line in same for name in line.figures))
-    series = [(name, [line.figures.get(name) for line in same]) for name in names]
+    same = figures(folder, check)
+    names = list(dict.fromkeys(name for figured in same for name in figured))
+    series = [(name, [figured.get(name) for figured in same]) for name in names]
     for name, values in [each for each in series if len(set(each[1])) > 1][:MOST]:
         yield _trend(check, name, values)
 

@@ -1,0 +1,398 @@
+"""What is kept of the runs in a folder, in SQLite: one file beside them, written by one process at a time.
+
+A run is written in one transaction: whoever dies leaves all of it or nothing. Rows carry what they say once as a whole,
+with a checksum, so that damage is found and never believed; `harness.history` builds the file anew where it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+
+import msgspec
+
+from harness.contract import Previous, Ruling
+from harness.trends import counts
+
+if TYPE_CHECKING:
+    import sqlite3
+
+FILE = "history.sqlite"
+LOCK = ".history.lock"
+WAIT = 5.0
+"""Seconds to wait for another process that writes."""
+_T = TypeVar("_T")
+
+_FIRST = (
+    "CREATE TABLE runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, told BLOB, seal INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE specs (path TEXT, folder TEXT, PRIMARY KEY (path, folder)) WITHOUT ROWID",
+    """CREATE TABLE asked (
+        place INTEGER PRIMARY KEY, run TEXT NOT NULL, "check" TEXT NOT NULL, asked TEXT NOT NULL, claim INTEGER NOT NULL,
+        promised INTEGER NOT NULL, file TEXT, ground TEXT, line BLOB NOT NULL, seal INTEGER NOT NULL,
+        UNIQUE (run, "check"))""",
+    "CREATE INDEX looks ON asked (asked, run) WHERE claim",
+    'CREATE INDEX promises ON asked ("check") WHERE promised',
+    "CREATE INDEX files ON asked (file) WHERE file IS NOT NULL",
+    'CREATE INDEX figures ON asked ("check", ground) WHERE ground IS NOT NULL',
+)
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST,)
+"""What makes a file of each version out of one of the version before; an empty one has version 0."""
+
+_ELSEWHERE = frozenset({3, 5, 6, 7, 8, 10, 13, 14, 22, 23})
+"""What SQLite says where nothing is wrong with what is in the file: no leave, held, full, can't be read or opened."""
+_TOO_SHORT = 522
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That a check was asked and judged."""
+
+    run: str
+    check: str
+    asked: str
+    """Digest of the question: the kind, its options, its cases, and what decides the models."""
+    verdict: Ruling
+    pledge: dict[str, Any]
+    """What was promised of it before anyone looked."""
+    claim: bool = True
+    """Whether its verdict may have been wrong: the others are no looks, and kept for their figures."""
+    figures: dict[str, float] = {}
+    on: str = ""
+    """Digest of what figures can be compared on: the machine, the numerics, and what was asked there."""
+    models: dict[str, str] = {}
+    """Digest of what decides each model, by role."""
+
+
+class Kept(NamedTuple):
+    """What is kept of a run."""
+
+    folder: str
+    """Empty of one that only a line of the old history tells of: what is known of it already stands."""
+    stamp: str
+    """Changes whenever its certificate is written again."""
+    specs: tuple[str, ...]
+    """What it asked, where it came to its end."""
+    told: Previous | None
+    lines: Sequence[Asked]
+
+
+class Missing(Exception):
+    """There is no history, or nothing in it yet."""
+
+
+class Unavailable(Exception):
+    """Why the history can't be read or written, though nothing may be wrong with it."""
+
+
+class Unfit(Exception):
+    """A history that can't be used as it is; `file` tells which it was, `to` what it is called from now on."""
+
+    def __init__(self, why: str, to: str = f"{FILE}.damaged") -> None:
+        super().__init__(why)
+        self.to = to
+        self.file = 0
+
+
+_asked = msgspec.json.Decoder(Asked)
+_told = msgspec.json.Decoder(Previous)
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """What SQLite objects to, by what is to be done about it."""
+    try:
+        import sqlite3
+    except ImportError:
+        raise Unavailable("this Python has no sqlite3") from None
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        if code & 0xFF in _ELSEWHERE and code != _TOO_SHORT:
+            raise Unavailable(str(error)) from None
+        raise Unfit(f"it is damaged: {error}") from None
+    except OSError as error:
+        raise Unavailable(str(error.strerror)) from None
+
+
+class Archive:
+    """An open history."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        for setting in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "synchronous=NORMAL"):
+            self._rows(f"PRAGMA {setting}")
+        self.version: int = self._rows("PRAGMA user_version")[0][0]
+        if self.version == 0 and self._rows("SELECT 1 FROM sqlite_schema LIMIT 1"):
+            raise Unfit("it is none of ours")
+        if self.version > len(STEPS):
+            raise Unfit(f"a newer Hallmark wrote it, in version {self.version}", f"{FILE}.v{self.version}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with _said():
+            return self._connection.execute(query, values).fetchall()
+
+    @property
+    def current(self) -> bool:
+        return self.version == len(STEPS)
+
+    def copy(self) -> Archive:
+        """The same in memory, as of this version: nothing that is done to it is kept."""
+        found = empty()
+        with _said():
+            self._connection.backup(found._connection)
+        found.version = self.version
+        found.migrate()
+        return found
+
+    # ------------------------------------------------------------------------------------------- written
+
+    def migrate(self) -> None:
+        for step in STEPS[self.version :]:
+            for statement in step:
+                self._rows(statement)
+        if not self.current:
+            self._rows(f"PRAGMA user_version={len(STEPS)}")
+            self.version = len(STEPS)
+
+    def add(self, kept: Iterable[Kept]) -> None:
+        for each in kept:
+            if each.folder:
+                self._add_run(each)
+            then = "DO NOTHING"
+            if each.folder:
+                then = """DO UPDATE SET asked=excluded.asked, claim=excluded.claim, promised=excluded.promised,
+                          file=excluded.file, ground=excluded.ground, line=excluded.line, seal=excluded.seal"""
+            for line in each.lines:
+                self._add_line(line, then)
+
+    def _add_run(self, kept: Kept) -> None:
+        told = None if kept.told is None else msgspec.json.encode(kept.told)
+        self._rows(
+            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", kept.folder, kept.stamp, told, zlib.crc32(told or b"")
+        )
+        self._rows("DELETE FROM specs WHERE folder = ?", kept.folder)
+        for path in kept.specs if told else ():
+            self._rows("INSERT INTO specs VALUES (?, ?)", path, kept.folder)
+
+    def _add_line(self, line: Asked, then: str) -> None:
+        data = msgspec.json.encode(line)
+        file = line.pledge.get("file")
+        ground = line.on if line.figures and counts(line.verdict) else None
+        self._rows(
+            f"""INSERT INTO asked (run, "check", asked, claim, promised, file, ground, line, seal)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, "check") {then}""",  # noqa: S608  # our own words
+            line.run, line.check, line.asked, line.claim, bool(line.pledge), file if isinstance(file, str) else None,
+            ground, data, zlib.crc32(data),
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        self._rows("PRAGMA journal_mode=DELETE")  # whatever another tool made of it
+        self._rows("BEGIN IMMEDIATE")
+        yield
+        self._rows("COMMIT")
+
+    # ---------------------------------------------------------------------------------------------- read
+
+    def whole(self) -> None:
+        """Raises Unfit where something does not fit together."""
+        if (said := self._rows("PRAGMA integrity_check(1)")) != [("ok",)]:
+            raise Unfit(f"it is damaged: {said[0][0]}")
+
+    def folders(self) -> dict[str, str]:
+        """The runs that it knows, and what their certificates were when it took them in."""
+        return dict(self._rows("SELECT folder, stamp FROM runs"))
+
+    def claims(self) -> bool:
+        return bool(self._rows("SELECT 1 FROM asked WHERE claim LIMIT 1"))
+
+    def looks(self, asked: str) -> int:
+        """In how many runs this was asked."""
+        found: int = self._rows("SELECT count(DISTINCT run) FROM asked WHERE asked = ? AND claim", asked)[0][0]
+        return found
+
+    def first_promise(self, check: str, file: Any) -> Asked | None:
+        """What was promised first of a check, or in the file that says it."""
+        named = 'SELECT place, line, seal FROM asked WHERE claim AND promised AND "check" = ? ORDER BY place LIMIT 1'
+        found = self._rows(named, check)
+        if isinstance(file, str):
+            found += self._rows(
+                "SELECT place, line, seal FROM asked WHERE claim AND promised AND file = ? ORDER BY place LIMIT 1", file
+            )
+        return self._line(*min(found)[1:]) if found else None
+
+    def figures(self, check: str, ground: str | None, most: int) -> list[Asked]:
+        """The last lines of a check whose figures count, on this ground; None is that of the last. The oldest first."""
+        if ground is None:
+            query = 'SELECT ground FROM asked WHERE "check" = ? AND ground IS NOT NULL ORDER BY place DESC LIMIT 1'
+            if not (last := self._rows(query, check)):
+                return []
+            ground = str(last[0][0])
+        query = 'SELECT line, seal FROM asked WHERE "check" = ? AND ground = ? ORDER BY place DESC LIMIT ?'
+        return [self._line(*row) for row in reversed(self._rows(query, check, ground, most))]
+
+    def newest(self, specs: Collection[str], among: Collection[str]) -> Previous | None:
+        """What the newest run that asked any of these specs told of itself, of those whose folders are there."""
+        marks = ", ".join("?" * len(specs))
+        query = f"SELECT DISTINCT folder FROM specs WHERE path IN ({marks})"  # noqa: S608  # marks alone
+        folder = max((each for (each,) in self._rows(query, *specs) if each in among), default=None)
+        if folder is None:
+            return None
+        for told, seal in self._rows("SELECT told, seal FROM runs WHERE folder = ?", folder):
+            return _read(_told, told, seal)
+        raise Unfit("it is damaged: a run is missing")
+
+    def _line(self, line: Any, seal: Any) -> Asked:
+        return _read(_asked, line, seal)
+
+
+def _read(decoder: msgspec.json.Decoder[_T], data: Any, seal: Any) -> _T:
+    if not isinstance(data, bytes) or zlib.crc32(data) != seal:
+        raise Unfit("it is damaged: a row is not as it was written")
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Unfit("it is damaged: a row can't be read") from None
+
+
+def empty() -> Archive:
+    """A history in memory."""
+    with _said():
+        import sqlite3
+
+        found = Archive(sqlite3.connect(":memory:", isolation_level=None))
+    found.migrate()
+    return found
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, make: bool = False, wait: float = WAIT) -> Iterator[Archive]:
+    """The history in a file; where there is none yet, Missing, or one of version 0 to `make` it of."""
+    with _said():
+        try:
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                raise Unavailable("it is no plain file")
+        except FileNotFoundError:
+            if not make:
+                raise Missing from None
+        import sqlite3
+
+        address = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
+        connection = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None)
+    try:
+        found = Archive(connection)
+        if not found.version and not make:
+            raise Missing
+        yield found
+    except Unfit as unfit:
+        unfit.file = _which(path)
+        raise
+    finally:
+        connection.close()
+
+
+def _which(path: Path) -> int:
+    try:
+        return os.lstat(path).st_ino
+    except OSError:
+        return 0
+
+
+def write(
+    path: Path, kept: Sequence[Kept], everything: Callable[[], Sequence[Kept]], unfit: Unfit | None = None
+) -> Unfit | None:
+    """Take these runs in. What can't be used, as whoever read it may have found, is put aside and told.
+
+    Where there was no history, or none that can be used, it begins with `everything`.
+    """
+    with _alone(path.parent):
+        if unfit is None or unfit.file != _which(path):
+            try:
+                _add(path, kept, everything)
+            except Unfit as found:
+                unfit = found
+            else:
+                return None
+        _put_aside(path, path.with_name(unfit.to))
+        _add(path, kept, everything)
+        return unfit
+
+
+def _add(path: Path, kept: Sequence[Kept], everything: Callable[[], Sequence[Kept]]) -> None:
+    with opened(path, make=True) as archive:
+        if not archive.current and archive.version:
+            _back_up(archive, path.with_name(f"{path.name}.v{archive.version}.bak"))
+        before = everything() if archive.version == 0 else ()
+        with archive.transaction():
+            archive.migrate()
+            archive.add(before)
+            archive.add(kept)
+
+
+def _back_up(archive: Archive, to: Path) -> None:
+    """A copy beside, whole or not there."""
+    draft = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
+    with _said():
+        import sqlite3
+
+        try:
+            with contextlib.closing(sqlite3.connect(draft)) as copy:
+                archive._connection.backup(copy)
+            os.replace(draft, to)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                draft.unlink()
+
+
+def _put_aside(path: Path, to: Path) -> None:
+    """With its journal, and that first: a journal must never be met by another file than its own."""
+    with _said():
+        for ending in ("-journal", "-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{path}{ending}", f"{to}{ending}")
+
+
+@contextlib.contextmanager
+def _alone(runs: Path) -> Iterator[None]:
+    """One process at a time writes, makes or puts aside the history of these runs."""
+    with _said():
+        handle = os.open(runs / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
+        try:
+            end = time.monotonic() + WAIT
+            while not _locked(handle):
+                if time.monotonic() > end:
+                    raise Unavailable("another process writes it")
+                time.sleep(0.01)
+        except BaseException:
+            os.close(handle)
+            raise
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+            return False
+        raise
+    return True
