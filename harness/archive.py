@@ -14,7 +14,7 @@ import secrets
 import stat
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -34,11 +34,10 @@ _T = TypeVar("_T")
 
 _FIRST = (
     "CREATE TABLE runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, told BLOB, seal INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE specs (path TEXT, folder TEXT, PRIMARY KEY (path, folder)) WITHOUT ROWID",
     """CREATE TABLE asked (
-        place INTEGER PRIMARY KEY, run TEXT NOT NULL, "check" TEXT NOT NULL, asked TEXT NOT NULL, claim INTEGER NOT NULL,
-        promised INTEGER NOT NULL, file TEXT, ground TEXT, line BLOB NOT NULL, seal INTEGER NOT NULL,
-        UNIQUE (run, "check"))""",
+        place INTEGER PRIMARY KEY, run TEXT NOT NULL, "check" TEXT NOT NULL, asked TEXT NOT NULL,
+        claim INTEGER NOT NULL, promised INTEGER NOT NULL, file TEXT, ground TEXT, line BLOB NOT NULL,
+        seal INTEGER NOT NULL, UNIQUE (run, "check"))""",
     "CREATE INDEX looks ON asked (asked, run) WHERE claim",
     'CREATE INDEX promises ON asked ("check") WHERE promised',
     "CREATE INDEX files ON asked (file) WHERE file IS NOT NULL",
@@ -78,9 +77,8 @@ class Kept(NamedTuple):
     """Empty of one that only a line of the old history tells of: what is known of it already stands."""
     stamp: str
     """Changes whenever its certificate is written again."""
-    specs: tuple[str, ...]
-    """What it asked, where it came to its end."""
     told: Previous | None
+    """What it says of itself, where it came to its end."""
     lines: Sequence[Asked]
 
 
@@ -121,6 +119,10 @@ def _said() -> Iterator[None]:
         raise Unfit(f"it is damaged: {error}") from None
     except OSError as error:
         raise Unavailable(str(error.strerror)) from None
+    except UnicodeEncodeError:
+        raise Unavailable("a name in it is no text") from None
+    except UnicodeDecodeError:
+        raise Unfit("it is damaged: a text in it is none") from None
 
 
 class Archive:
@@ -182,12 +184,9 @@ class Archive:
 
     def _add_run(self, kept: Kept) -> None:
         told = None if kept.told is None else msgspec.json.encode(kept.told)
-        self._rows(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", kept.folder, kept.stamp, told, zlib.crc32(told or b"")
-        )
-        self._rows("DELETE FROM specs WHERE folder = ?", kept.folder)
-        for path in kept.specs if told else ():
-            self._rows("INSERT INTO specs VALUES (?, ?)", path, kept.folder)
+        seal = _seal(kept.folder, told)
+        query = "INSERT OR REPLACE INTO runs (folder, stamp, told, seal) VALUES (?, ?, ?, ?)"
+        self._rows(query, kept.folder, kept.stamp, told, seal)
 
     def _add_line(self, line: Asked, then: str) -> None:
         data = msgspec.json.encode(line)
@@ -197,7 +196,7 @@ class Archive:
             f"""INSERT INTO asked (run, "check", asked, claim, promised, file, ground, line, seal)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, "check") {then}""",  # noqa: S608  # our own words
             line.run, line.check, line.asked, line.claim, bool(line.pledge), file if isinstance(file, str) else None,
-            ground, data, zlib.crc32(data),
+            ground, data, _seal(line.run, data),
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -229,41 +228,37 @@ class Archive:
 
     def first_promise(self, check: str, file: Any) -> Asked | None:
         """What was promised first of a check, or in the file that says it."""
-        named = 'SELECT place, line, seal FROM asked WHERE claim AND promised AND "check" = ? ORDER BY place LIMIT 1'
-        found = self._rows(named, check)
+        query = "SELECT place, run, line, seal FROM asked WHERE claim AND promised AND {} = ? ORDER BY place LIMIT 1"
+        found = self._rows(query.format('"check"'), check)
         if isinstance(file, str):
-            found += self._rows(
-                "SELECT place, line, seal FROM asked WHERE claim AND promised AND file = ? ORDER BY place LIMIT 1", file
-            )
-        return self._line(*min(found)[1:]) if found else None
+            found += self._rows(query.format("file"), file)
+        return _read(_asked, *min(found)[1:]) if found else None
 
-    def figures(self, check: str, ground: str | None, most: int) -> list[Asked]:
-        """The last lines of a check whose figures count, on this ground; None is that of the last. The oldest first."""
+    def figures(self, check: str, ground: str | None, most: int = 2**62) -> list[Asked]:
+        """The last lines of a check whose figures count, on this ground, or on that of the last; the oldest first."""
         if ground is None:
             query = 'SELECT ground FROM asked WHERE "check" = ? AND ground IS NOT NULL ORDER BY place DESC LIMIT 1'
             if not (last := self._rows(query, check)):
                 return []
             ground = str(last[0][0])
-        query = 'SELECT line, seal FROM asked WHERE "check" = ? AND ground = ? ORDER BY place DESC LIMIT ?'
-        return [self._line(*row) for row in reversed(self._rows(query, check, ground, most))]
+        query = 'SELECT run, line, seal FROM asked WHERE "check" = ? AND ground = ? ORDER BY place DESC LIMIT ?'
+        return [_read(_asked, *row) for row in reversed(self._rows(query, check, ground, most))]
 
-    def newest(self, specs: Collection[str], among: Collection[str]) -> Previous | None:
-        """What the newest run that asked any of these specs told of itself, of those whose folders are there."""
-        marks = ", ".join("?" * len(specs))
-        query = f"SELECT DISTINCT folder FROM specs WHERE path IN ({marks})"  # noqa: S608  # marks alone
-        folder = max((each for (each,) in self._rows(query, *specs) if each in among), default=None)
-        if folder is None:
-            return None
-        for told, seal in self._rows("SELECT told, seal FROM runs WHERE folder = ?", folder):
-            return _read(_told, told, seal)
-        raise Unfit("it is damaged: a run is missing")
-
-    def _line(self, line: Any, seal: Any) -> Asked:
-        return _read(_asked, line, seal)
+    def told(self) -> Iterator[tuple[str, Previous]]:
+        """What the runs that came to their end said of themselves, the newest first."""
+        query = "SELECT folder, told, seal FROM runs WHERE told IS NOT NULL ORDER BY folder DESC"
+        with _said():
+            rows = self._connection.execute(query)
+            while row := rows.fetchone():
+                yield row[0], _read(_told, *row)
 
 
-def _read(decoder: msgspec.json.Decoder[_T], data: Any, seal: Any) -> _T:
-    if not isinstance(data, bytes) or zlib.crc32(data) != seal:
+def _seal(of: str, data: bytes | None) -> int:
+    return zlib.crc32(data or b"", zlib.crc32(of.encode()))
+
+
+def _read(decoder: msgspec.json.Decoder[_T], of: Any, data: Any, seal: Any) -> _T:
+    if not isinstance(of, str) or not isinstance(data, bytes) or _seal(of, data) != seal:
         raise Unfit("it is damaged: a row is not as it was written")
     try:
         return decoder.decode(data)
@@ -282,7 +277,7 @@ def empty() -> Archive:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, make: bool = False, wait: float = WAIT) -> Iterator[Archive]:
+def opened(path: Path, *, make: bool = False, wait: float | None = None) -> Iterator[Archive]:
     """The history in a file; where there is none yet, Missing, or one of version 0 to `make` it of."""
     with _said():
         try:
@@ -294,7 +289,7 @@ def opened(path: Path, *, make: bool = False, wait: float = WAIT) -> Iterator[Ar
         import sqlite3
 
         address = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
-        connection = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None)
+        connection = sqlite3.connect(address, uri=True, timeout=WAIT if wait is None else wait, isolation_level=None)
     try:
         found = Archive(connection)
         if not found.version and not make:

@@ -69,7 +69,7 @@ class Controller(Collecting):
         self.measuring = Measuring(session.config, desk, conductor.boards)
         self.certificate: Certificate | None = None
         self.selected: set[str] | None = None
-        self.said: list[tuple[str, str]] = []
+        self.said: list[tuple[str, str]] = [("note", remark) for remark in conductor.remarks]
         self.expected = 0
         self._reporters: dict[int, Reporter] = {}
         self._ruled: set[int] = set()
@@ -311,7 +311,7 @@ class Controller(Collecting):
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             return
         self._tell_of_the_run(self.certificate)
-        self.said += [("note", text) for text in self.conductor.remarks]
+        self.said += [("note", text) for text in self.conductor.remarks if ("note", text) not in self.said]
         self.said += [("error", text) for text in self.conductor.untold]
         session.exitstatus = self._exit(self.certificate, exitstatus, foreign=session.testsfailed > self._failed)
 

@@ -1,7 +1,7 @@
 """What was asked before: a row a check of every run, kept beside the runs, so that asking until it is green shows.
 
-Of checks that measure the machine it keeps the figures, too, so that later runs can tell how they went. All of it follows from
-the run folders, as far as they are still there: runs that it does not know yet are taken in from theirs.
+Of checks that measure the machine it keeps the figures, too, so that later runs can tell how they went. All of it
+follows from the run folders, as far as they are still there: runs that it does not know are taken in from theirs.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ LINES = "history.jsonl"
 """What was kept before there was a file of SQLite's: it is taken in once, and kept under another name."""
 RUNS = 200
 """So many earlier runs are shown to a run."""
+_LOOKED_AT = 50
+"""Of so many of the newest runs it is looked whether they were taken up again."""
 _T = TypeVar("_T")
 
 
@@ -72,12 +74,11 @@ def _expected(case: Any) -> Any:
 
 def past(runs: Path, plan: Plan) -> Past:
     """What the runs in this folder asked before. Never fails: what can't be known is told."""
-    finished = _finished(runs)
-    found, remarks = _consult(runs, finished, lambda archive: _past(archive, plan, finished), Past())
+    found, remarks = _consult(runs, lambda archive: _past(archive, plan, runs), Past())
     return replace(found, remarks=tuple(remarks))
 
 
-def _past(archive: Archive, plan: Plan, finished: Mapping[str, str]) -> Past:
+def _past(archive: Archive, plan: Plan, runs: Path) -> Past:
     looks: dict[str, int] = {}
     broken: dict[str, list[str]] = {}
     for check in plan.checks if archive.claims() else ():
@@ -87,15 +88,17 @@ def _past(archive: Archive, plan: Plan, finished: Mapping[str, str]) -> Past:
         first = archive.first_promise(check.id, pledge.get("file"))
         if first is not None and (said := list(_broken(first, pledge))):
             broken[check.id] = said
-    return Past(looks, broken, _earlier(archive, plan), _previous(archive, plan, finished))
+    return Past(looks, broken, _earlier(archive, plan), _previous(archive, plan, runs))
 
 
-def _previous(archive: Archive, plan: Plan, finished: Mapping[str, str]) -> Previous | None:
+def _previous(archive: Archive, plan: Plan, runs: Path) -> Previous | None:
+    """As the newest run tells of itself whose folder is still there."""
     paths = {spec.path for spec in plan.specs if not spec.over}
-    found = archive.newest(paths, finished)
-    if found is None:
-        return None
-    return replace(found, checks={id: each for id, each in found.checks.items() if _spec_of(id) in paths})
+    for folder, told in archive.told():
+        checks = {id: each for id, each in told.checks.items() if id.partition("::")[0] in paths}
+        if checks and _stamp(runs, folder):
+            return replace(told, checks=checks)
+    return None
 
 
 def _earlier(archive: Archive, plan: Plan) -> dict[str, dict[str, list[float]]]:
@@ -110,13 +113,9 @@ def _earlier(archive: Archive, plan: Plan) -> dict[str, dict[str, list[float]]]:
 
 def figures(runs: Path, check: str) -> list[dict[str, float]]:
     """What was figured of a check on the machine that figured it last, the oldest first. Writes nothing."""
-    most = 2**62
-    found, _ = _consult(runs, _finished(runs), lambda archive: archive.figures(check, None, most), [], keep=False)
+    nothing: list[Asked] = []
+    found, _ = _consult(runs, lambda archive: archive.figures(check, None), nothing, keep=False)
     return [line.figures for line in found]
-
-
-def _spec_of(check: str) -> str:
-    return check.partition("::")[0]
 
 
 def _measures(kind: str) -> bool:
@@ -153,60 +152,61 @@ def _pledge(plan: Plan, check: Check) -> dict[str, Any]:
 
 def remember(folder: Path, plan: Plan) -> list[str]:
     """Note down what a run asked and judged, as its certificate says; what speaks against it is a remark, no more."""
-    kept = _kept(folder, _stamp(folder), plan)
-    others = _finished(folder.parent, but=folder.name)
+    runs, kept = folder.parent, _kept(folder, plan)
     try:
-        unfit = archive.write(folder.parent / FILE, [kept] if kept else [], lambda: _everything(folder.parent, others))
+        unfit = archive.write(runs / FILE, [kept] if kept else [], lambda: _everything(runs, but=folder.name))
     except (Unavailable, Unfit) as why:
         return [f"{FILE} can't be written, and the next run takes this one in: {why}"]
     return [_told_of(unfit)] if unfit else []
 
 
-def _consult(
-    runs: Path, finished: Mapping[str, str], ask: Callable[[Archive], _T], nothing: _T, *, keep: bool = True
-) -> tuple[_T, list[str]]:
+def _consult(runs: Path, ask: Callable[[Archive], _T], nothing: _T, *, keep: bool = True) -> tuple[_T, list[str]]:
     """What the history answers, brought up to date first; where it can't be, what can be known in memory."""
     path, old = runs / FILE, runs / LINES
-    if not finished and not os.path.lexists(path) and not old.exists():
+    if not os.path.lexists(path) and not old.exists() and not any(_stamp(runs, name) for name in _folders(runs)):
         return nothing, []
     remarks: list[str] = []
     unfit: Unfit | None = None
     try:
         for _ in range(3):
             lacking: Sequence[Kept] = ()
-            said = ""
+            missing = False
             try:
                 with archive.opened(path) as found:
-                    lacking = _lacking(runs, finished, found)
+                    found.whole()
+                    lacking = _lacking(runs, found)
                     if found.current and not lacking and not old.exists():
                         return ask(found), remarks
             except Missing:
-                said = f"{FILE} was not there: it was built from {len(finished)} run folders" if finished else ""
+                missing = True
             except Unfit as why:
                 unfit = why
             if not keep:
                 break
-            gone = archive.write(path, lacking, lambda: _everything(runs, finished), unfit)
+            gone = archive.write(path, lacking, lambda: _everything(runs), unfit)
             unfit = None
-            remarks += [_told_of(gone)] if gone else _put_away(old) or ([said] if said else [])
+            remarks += [_told_of(gone)] if gone else _put_away(old) or _BUILT[:missing]
     except (Unavailable, Unfit) as why:
         remarks.append(f"{FILE} can't be used, so what was asked before is known from the run folders alone: {why}")
-    with contextlib.suppress(Unavailable, Unfit), _in_memory(runs, finished, usable=unfit is None) as found:
+    with contextlib.suppress(Unavailable, Unfit), _in_memory(runs, usable=unfit is None) as found:
         return ask(found), remarks
     return nothing, remarks
 
 
+_BUILT = [f"{FILE} was not there, and was built from the run folders"]
+
+
 @contextlib.contextmanager
-def _in_memory(runs: Path, finished: Mapping[str, str], *, usable: bool) -> Iterator[Archive]:
+def _in_memory(runs: Path, *, usable: bool) -> Iterator[Archive]:
     """The history as it would be, kept nowhere: what the file says, where it can be read, and the run folders."""
     found: Archive | None = None
     with contextlib.suppress(Missing, Unavailable, Unfit):
         if usable:
             with archive.opened(runs / FILE, wait=0) as file:
-                lacking = _lacking(runs, finished, file)
+                lacking = _lacking(runs, file)
                 found = file.copy()
     if found is None:
-        found, lacking = archive.empty(), _everything(runs, finished)
+        found, lacking = archive.empty(), _everything(runs)
     with found:
         found.add(lacking)
         yield found
@@ -299,42 +299,42 @@ def _questions(plan: bytes) -> _Questions:
     return _Questions(msgspec.json.decode(plan, type=Plan))
 
 
-def _finished(runs: Path, but: str = "") -> dict[str, str]:
-    """The folders of runs that left a certificate, in the order of their names, each with what tells if it changes."""
+def _folders(runs: Path, but: str = "") -> list[str]:
+    """What may be folders of runs, the oldest first."""
     try:
         with os.scandir(runs) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name != but)
+            return sorted(each.name for each in entries if each.is_dir(follow_symlinks=False) and each.name != but)
     except OSError:
-        return {}
-    return {name: stamp for name in names if (stamp := _stamp(f"{runs}/{name}"))}
+        return []
 
 
-def _stamp(folder: Path | str) -> str:
+def _stamp(runs: Path, name: str) -> str:
+    """Changes whenever a run's certificate is written again; empty where there is none."""
     try:
-        found = os.stat(f"{folder}/{CERTIFICATE}")
-        os.fsencode(folder).decode()
+        found = os.stat(f"{runs}/{name}/{CERTIFICATE}")
+        os.fsencode(name).decode()
     except (OSError, UnicodeDecodeError):
         return ""
     return f"{found.st_mtime_ns}-{found.st_size}"
 
 
-def _lacking(runs: Path, finished: Mapping[str, str], found: Archive) -> list[Kept]:
-    """What the runs left that the history doesn't know."""
-    known = found.folders()
-    fresh = [name for name, stamp in finished.items() if known.get(name) != stamp]
+def _lacking(runs: Path, found: Archive) -> list[Kept]:
+    """What the runs left that the history doesn't know; of the newest, also what they wrote again since."""
+    known, names = found.folders(), _folders(runs)
+    again = {name for name in names[-_LOOKED_AT:] if name in known and known[name] != _stamp(runs, name)}
     old = _lines([runs / LINES])
-    return [*old, *_folders(runs, finished, fresh, old)]
+    return [*old, *_taken_in(runs, [name for name in names if name not in known or name in again], old)]
 
 
-def _everything(runs: Path, finished: Mapping[str, str]) -> list[Kept]:
+def _everything(runs: Path, but: str = "") -> list[Kept]:
     old = _lines(sorted(runs.glob(f"{LINES}*")))
-    return [*old, *_folders(runs, finished, finished, old)]
+    return [*old, *_taken_in(runs, _folders(runs, but), old)]
 
 
-def _folders(runs: Path, finished: Mapping[str, str], names: Iterable[str], old: Sequence[Kept]) -> Iterator[Kept]:
+def _taken_in(runs: Path, names: Iterable[str], old: Sequence[Kept]) -> Iterator[Kept]:
     lines = {line.run for each in old for line in each.lines}
     for name in names:
-        if kept := _kept(runs / name, finished[name], without=lines):
+        if _stamp(runs, name) and (kept := _kept(runs / name, without=lines)):
             yield kept
 
 
@@ -350,16 +350,16 @@ def _lines(paths: Iterable[Path]) -> list[Kept]:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 line = msgspec.json.decode(text, type=Asked)
                 found[line.run, line.check] = line  # the last that a run said, when it was taken up again
-    return [Kept("", "", (), None, list(found.values()))] if found else []
+    return [Kept("", "", None, list(found.values()))] if found else []
 
 
-def _kept(folder: Path, stamp: str, plan: Plan | None = None, without: Collection[str] = ()) -> Kept | None:
+def _kept(folder: Path, plan: Plan | None = None, without: Collection[str] = ()) -> Kept | None:
     """What is kept of a run, by what lies in its folder; nothing where there is none that can be read."""
+    stamp = _stamp(folder.parent, folder.name)
     try:
         told = msgspec.json.decode((folder / CERTIFICATE).read_bytes(), type=_Told)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    specs = tuple(sorted({_spec_of(each.id) for each in told.checks}))
     previous = None
     if told.status != "incomplete" and told.score is not None:
         checks = {each.id: _before(each) for each in told.checks}
@@ -367,7 +367,7 @@ def _kept(folder: Path, stamp: str, plan: Plan | None = None, without: Collectio
             run=told.run.id, started=told.run.started, status=told.status, score=told.score, checks=checks
         )
     lines = [] if told.run.id in without else list(_asked(folder, told, plan))
-    return Kept(folder.name, stamp, specs, previous, lines)
+    return Kept(folder.name, stamp, previous, lines)
 
 
 def _before(result: _Result) -> Before:
@@ -375,17 +375,18 @@ def _before(result: _Result) -> Before:
 
 
 def _asked(folder: Path, told: _Told, plan: Plan | None) -> Iterator[Asked]:
-    """What is kept of a run's checks that were measured whole; of a room that isn't here any more, or that fails, nothing."""
+    """What is kept of a run's checks that were measured whole; of a room that is gone, or that fails, nothing."""
 
-    @cache
-    def machine() -> Mapping[str, Any]:
-        if plan is not None:
-            return provenance.machine()
-        with (folder / "outcomes.jsonl").open("rb") as file:
-            return msgspec.json.decode(file.readline(), type=_Begun).machine
-
+    asking = None if plan is None else _Questions(plan)
+    machine = provenance.machine if plan is not None else cache(lambda: _machine(folder))
     for result in told.checks:
         with contextlib.suppress(Exception):
             if result.outcomes.total() == result.planned and (is_claim(result) or _measures(result.kind)):
-                asking = _Questions(plan) if plan is not None else _questions((folder / PLAN).read_bytes())
+                asking = asking or _questions((folder / PLAN).read_bytes())
                 yield asking.line(told.run.id, result, machine)
+
+
+def _machine(folder: Path) -> Mapping[str, Any]:
+    """The machine that a run began on."""
+    with (folder / "outcomes.jsonl").open("rb") as file:
+        return msgspec.json.decode(file.readline(), type=_Begun).machine

@@ -11,9 +11,8 @@ from harness.codec import digest_of_file
 from harness.contract import Outcome, Plan, Site, may_be_retried
 from harness.ledger import PLAN, Record
 from harness.pages import NotARun, read_run
+from harness.proof.signing import SIGNATURES
 from harness.spec.memory import read_plan
-
-SIGNATURE = "signature.json"
 
 
 class NotResumed(Exception):
@@ -63,7 +62,7 @@ def _speaks_against(plan: Plan, record: Record, digest: str, folder: Path, site:
         yield f"Hallmark {plan.hallmark} began it, and this is {__version__}"
     elif record.begin.machine != provenance.machine():
         yield "it was begun on another machine, or with another Python"
-    if (folder / SIGNATURE).exists():
+    if any((folder / name).exists() for name in SIGNATURES):
         yield "it is signed, and nothing changes a row after that"
     changed = [name for name, known in plan.files.items() if not _same(site.root / name, known)]
     if changed:

@@ -52,12 +52,21 @@ class Fault(NamedTuple):
         said = f"{self.spot}: {self.code}: {self.what}"
         if self.instead:
             said += f"; {self.instead}"
-        said = visible(said)
+        said = _in_one_line(said)
         line = self.spot.page.line(self.spot.line)
         if not line.strip():
             return said
         shown, caret = _window(line, self.spot.column)
         return f"{said}\n  {self.spot.line:>4} | {shown}\n       | {caret}"
+
+
+_LONG = 600
+
+
+def _in_one_line(said: str) -> str:
+    """What is said may quote a text of many lines, or of many thousand characters."""
+    shown = said if len(said) <= _LONG else f"{said[: _LONG // 2]} ... {said[-_LONG // 2 :]}"
+    return visible(shown).replace("\n", "\\u000a")
 
 
 def _window(line: str, column: int, width: int = 100) -> tuple[str, str]:

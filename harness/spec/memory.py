@@ -14,9 +14,8 @@ from harness import __version__, rooms
 from harness.codec import digest, digest_of
 from harness.contract import LANGUAGE, Numerics, Plan, Site
 from harness.spec.faults import SpecFaults
-from harness.spec.part import Part, digest_of_env, join
-from harness.spec.places import read_file
-from harness.spec.policy import FILES, today
+from harness.spec.part import Part, digest_of_env, join, today
+from harness.spec.places import OVER, read_file
 from harness.spec.recorded import run_named
 from harness.store import cache_folder, write_whole
 
@@ -30,7 +29,7 @@ def read_plan(paths: list[Path], site: Site, numerics: Numerics | None = None) -
     """The plan of these specs, or the faults of all of them at once; `numerics` outranks what they say of it."""
     parts: list[Part] = []
     faults = []
-    over = [path for path in paths if path.name in FILES and _stands_over(path, site)]
+    over = [path for path in paths if path.name in OVER and _stands_over(path, site)]
     for path in paths:
         try:
             if path not in over:

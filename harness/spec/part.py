@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,11 @@ from harness import __version__
 from harness.codec import digest
 from harness.contract import Check, Criterion, Declared, Numerics, Plan, SpecFile, Waiver
 from harness.spec.faults import Page, Spot, refusal
+
+
+def today() -> str:
+    """The day, in the one time zone that all dates of specs are read in."""
+    return datetime.now(UTC).date().isoformat()
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

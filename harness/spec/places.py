@@ -24,6 +24,8 @@ _SKIPPED = frozenset({"node_modules", "venv", "build", "dist", "runs", "__pycach
 _MARK = re.compile(rb"^(?:\xef\xbb\xbf)?(?:\{\s*)?[\"']?hallmark[\"']?\s*:", re.MULTILINE)
 _LIST = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:-\s|\[)")
 ENDINGS = (".yaml", ".yml")
+OVER = ("certificate.yaml", "certificate.yml")
+"""What a file is called that may stand over the specs beside and below it."""
 
 
 def find_root(start: Path) -> Path:

@@ -80,7 +80,8 @@ class _Planner:
         policy = Policy(document, top, Names(self.checks.values()))
         self.error_budget(about)
         if not document.checks and not self.faults:
-            self.fault(document.top, "no-checks", "the spec has no check", "write `checks:` with at least one")
+            at = document.about.keys_at.get("checks", document.top)
+            self.fault(at, "no-checks", "the spec has no check", "write `checks:` with at least one")
         notes = () if self.faults else tuple(self.notes())
         if self.faults:
             raise SpecFaults(self.faults)

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.contract import Check, Criterion, Waiver
 from harness.spec import envelope
 from harness.spec.document import Document
 from harness.spec.faults import Fault, Spot, meant
+from harness.spec.part import Part, today
 from harness.spec.shape import shape_faults
 from harness.spec.substitute import Substitution
 from harness.spec.text import Map, find
 
-if TYPE_CHECKING:
-    from harness.spec.part import Part
-
-FILES = ("certificate.yaml", "certificate.yml")
-"""What a file is called that may stand over the specs beside and below it."""
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
-
-
-def today() -> str:
-    return datetime.now(UTC).date().isoformat()
 
 
 class Names:

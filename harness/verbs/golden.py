@@ -80,8 +80,8 @@ def _update(given: argparse.Namespace) -> int:
 
 def _believed(folder: Path) -> Run:
     from harness.pages import read_run
+    from harness.proof.verify import problems
     from harness.spec.faults import visible
-    from harness.verify import problems
 
     if problem := next(iter(problems(folder)), None):
         raise Mistake(f"{folder} is not to be believed: {visible(problem)}", 1)

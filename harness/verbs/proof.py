@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.verbs.given import USAGE, Mistake, Verb, add_run, run_folder
 
 if TYPE_CHECKING:
-    from harness.verify import Examined
+    from harness.proof.verify import Examined
 
 
 def offer(verb: Verb) -> None:
@@ -43,8 +43,8 @@ def offer(verb: Verb) -> None:
 
 def _verify(given: argparse.Namespace) -> int:
     from harness.contract import EXIT
-    from harness.keys import NoKey, public_key
-    from harness.verify import Asked, examine
+    from harness.proof.keys import NoKey, public_key
+    from harness.proof.verify import Asked, examine
 
     if bool(given.identity) != bool(given.issuer):
         raise Mistake("an identity is what an issuer says it is: give --identity and --issuer together")
@@ -102,9 +102,9 @@ def _inert(text: str) -> str:
 
 
 def _sign(given: argparse.Namespace) -> int:
-    from harness import keyless, keys, signing
+    from harness.proof import keyless, keys, signing
+    from harness.proof.verify import Asked, examine
     from harness.store import write_whole
-    from harness.verify import Asked, examine
 
     if given.keyless and given.key:
         raise Mistake("--keyless takes no key")
@@ -148,7 +148,7 @@ def _sign(given: argparse.Namespace) -> int:
 
 
 def _key(given: argparse.Namespace) -> int:
-    from harness import keys
+    from harness.proof import keys
 
     try:
         if given.what == "list":

@@ -30,9 +30,9 @@ def offer(verb: Verb) -> None:
 def _report(given: argparse.Namespace) -> int:
     from harness.contract import Refused
     from harness.pages import NotARun, read_run, tell
+    from harness.proof.verify import doubts
     from harness.rooms import NoSuchRoom
     from harness.spec.faults import visible
-    from harness.verify import doubts
 
     folder = run_folder(given.run)
     formats = list(dict.fromkeys(given.format))
@@ -61,7 +61,7 @@ def _report(given: argparse.Namespace) -> int:
 def _formats(run: Run, folder: Path, names: Sequence[str], to: str | None, doubts: Sequence[str]) -> list[str]:
     """Where each format was told: files first, and all of them or none."""
     from harness import rooms
-    from harness.signing import SIGNATURES
+    from harness.proof.signing import SIGNATURES
     from harness.store import write_whole
 
     known = {name: rooms.report(name) for name in names}

@@ -46,6 +46,8 @@ _BESIDE = {
     "notes.txt": "no cases\n",
 }
 
+FRAGMENTS = tuple(name for name in _BESIDE if name.startswith("_"))
+
 
 def beside(name: str) -> str:
     """The good text of a file that lies in each folder's `data`."""
@@ -141,7 +143,8 @@ def _wrongly_said(faults: list[Fault], said: str) -> str:
         lines = fault.spot.page.text.count("\n") + 2
         if min(fault.spot.line, fault.spot.column) < 1 or (fault.spot.page.text and fault.spot.line > lines):
             return f"{fault.spot} is no place: {fault.what}"
-        if not fault.code or not fault.what or "\n" in fault.what + fault.instead:
+        shown = str(fault).split("\n")
+        if not fault.code or not fault.what or len(shown) not in (1, 3) or max(map(len, shown)) > 5000:
             return f"{fault.spot}: {fault.code!r} {fault.what!r} {fault.instead!r} is no one line"
         if "can't make sense of this" in fault.what:
             return f"a room tripped: {fault.spot}: {fault.what}"

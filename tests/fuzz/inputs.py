@@ -12,7 +12,7 @@ from harness.spec.envelope import spec_schema
 from harness.spec.faults import SpecFaults
 from harness.spec.text import bare, read_yaml
 from tests.fuzz.drawing import Drawing
-from tests.fuzz.ground import REPOSITORY, SPEC, Ground, beside
+from tests.fuzz.ground import FRAGMENTS, REPOSITORY, SPEC, Ground, beside
 from tests.fuzz.mangling import mangled
 from tests.fuzz.mutating import change_line, change_tree
 from tests.fuzz.tree import Pairs, Writer, at, copied, grown, walk
@@ -132,9 +132,13 @@ def _input(dice: Random, base: Good, more: Any) -> Input:
     kind = dice.random()
     if kind < 0.55:
         how, changed = change_tree(dice, base.tree, more, base.style)
-        return Input(how, spec, {spec: _encoded(changed.text)}, _places(spec, changed.lines), True)
+        place = _places(spec, changed.lines)
+        if how == "included":  # the fragments are what was added: whatever stands in them is a place
+            place |= {(f"{base.folder}/data/{name}", line) for name in FRAGMENTS for line in (1, 2)}
+        return Input(how, spec, {spec: _encoded(changed.text)}, place, True)
     if kind < 0.67:
-        how, changed = change_line(dice, base.text)
+        written = Writer(base.tree, Random(base.style))
+        how, changed = change_line(dice, written.text, base.tree, written.spans)
         return Input(how, spec, {spec: _encoded(changed.text)}, _places(spec, changed.lines), True)
     if kind < 0.77:
         return _beside(dice, base, spec)

@@ -6,11 +6,11 @@ lacks it now begins; and of a name, the lines where it is used, since a referenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.fuzz.tree import Pairs, Path, Raw, Writer, at, copied, key_of, put, walk
+from tests.fuzz.tree import Pairs, Path, Raw, Span, Writer, at, copied, key_of, put, walk
 
 
 class Changed(NamedTuple):
@@ -299,11 +299,18 @@ LINES: tuple[Callable[[Random, list[str], int], range], ...] = (
 )
 
 
-def change_line(dice: Random, text: str) -> tuple[str, Text]:
+def change_line(dice: Random, text: str, tree: Any = None, spans: Mapping[Path, Span] | None = None) -> tuple[str, Text]:
+    """A line of a text changed; of the tree and the spans that it was written with, what else the line is about."""
     lines = text.split("\n")
+    number = dice.randrange(len(lines))
     how = dice.choice(LINES)
-    changed = how(dice, lines, dice.randrange(len(lines)))
-    return how.__name__, Text("\n".join(lines), frozenset(line + 1 for line in changed))
+    before = len(lines)
+    changed = {line + 1 for line in how(dice, lines, number)}
+    further = len(lines) - before
+    for path in [path for path, span in (spans or {}).items() if path and number + 1 in (span.key, span.first)]:
+        ends = _about(tree, path, spans or {})
+        changed |= {end + further * (end > number) for end in ends}
+    return how.__name__, Text("\n".join(lines), frozenset(changed))
 
 
 # -------------------------------------------------------------------------------------------------------- the two ends
@@ -321,7 +328,9 @@ def change_tree(dice: Random, tree: Any, more: Any, style: int) -> tuple[str, Te
     spans = written.spans
     lines = {line for path in (*changed.parts, *changed.beside) for line in spans[path].lines}
     lines |= {line for path in changed.lacking for line in (spans[path].key, spans[path].first)}
-    lines |= set(_other_ends(_names(tree), changed.tree, spans))
+    for path in (*changed.parts, *changed.lacking):
+        lines |= set(_served(changed.tree, path, spans))
+    lines |= set(_uses(_names(tree) - _names(changed.tree), changed.tree, spans))
     return mutate.__name__, Text(written.text, frozenset(lines))
 
 
@@ -340,12 +349,33 @@ def _names(tree: Any) -> set[str]:
     return names
 
 
-def _other_ends(before: set[str], tree: Any, spans: Any) -> Iterable[int]:
-    """Where names are used that the change took away."""
-    lost = before - _names(tree)
-    for path, node in walk(tree) if lost else ():
-        if isinstance(node, str) and any(node == name or node.startswith(f"{name}[") or f"matrix.{name}" in node for name in lost):
+def _uses(names: set[str], tree: Any, spans: Mapping[Path, Span]) -> Iterable[int]:
+    """Where these names are used."""
+    for path, node in walk(tree) if names else ():
+        if isinstance(node, str) and any(node == name or node.startswith(f"{name}[") or f"matrix.{name}" in node for name in names):
             yield from spans[path].lines
         for index, pair in enumerate(node if isinstance(node, Pairs) else ()):
-            if str(pair[0]) in lost:
+            if str(pair[0]) in names:
                 yield spans[*path, index].key
+
+
+def _served(tree: Any, path: Path, spans: Mapping[Path, Span]) -> Iterable[int]:
+    """Where the checks begin that a default is for."""
+    if not path or not isinstance(tree, Pairs) or tree[path[0]][0] != "defaults":
+        return
+    checks = next((index for index, pair in enumerate(tree) if pair[0] == "checks"), None)
+    for index in range(len(tree[checks][1])) if checks is not None and isinstance(tree[checks][1], list) else ():
+        yield spans[checks, index].first
+
+
+def _about(tree: Any, path: Path, spans: Mapping[Path, Span]) -> set[int]:
+    """Where else a part shows, should it be lacking: at its holder, at what it is for, and where its names are used."""
+    names = _names(at(tree, path))
+    holder = at(tree, path[:-1])
+    if isinstance(holder, Pairs):
+        key, value = holder[path[-1]]
+        names |= _names(Pairs([[key, value]]))
+        if len(path) > 1 and key_of(tree, path[:-1]) in _NAMED_BY_KEY:
+            names.add(str(key))
+    lines = {spans[path[:-1]].key, spans[path[:-1]].first}
+    return lines | set(_served(tree, path, spans)) | set(_uses(names, tree, spans))

@@ -489,7 +489,7 @@ def test_a_history_that_is_torn_is_told(here: Path, capsys: pytest.CaptureFixtur
 MANY = """import os, sys
 from pathlib import Path
 from harness.cli import main
-import harness.patches.accepting, harness.patches.editing, harness.verify, filelock, evaluators.golden
+import harness.patches.accepting, harness.patches.editing, harness.proof.verify, filelock, evaluators.golden
 def one(run, case):
     out = os.open(f"said/{run}-{case}", os.O_CREAT | os.O_WRONLY)
     os.dup2(out, 1); os.dup2(out, 2)
@@ -498,7 +498,7 @@ def one(run, case):
     os._exit(status)
 os.mkdir("said")
 for run in sys.argv[1:]:  # what all of them need is imported once
-    assert not harness.verify.problems(Path("runs", run))
+    assert not harness.proof.verify.problems(Path("runs", run))
 children = {}
 for case in range(16):
     for run in sys.argv[1:]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,21 @@ from msgspec.structs import replace
 
 from harness import provenance, rooms
 from harness.certify import certify
-from harness.contract import Case, Check, CheckResult, Declared, Outcome, Plan, Ruling, Tally, Trend, Verdict
-from harness.history import FILE, RUNS, past, remember
+from harness.contract import (
+    Before,
+    Case,
+    Check,
+    CheckResult,
+    Declared,
+    Outcome,
+    Plan,
+    Ruling,
+    SpecFile,
+    Tally,
+    Trend,
+    Verdict,
+)
+from harness.history import FILE, LINES, RUNS, Past, past, question_of, remember
 from harness.ledger import Begin, End, Record
 from harness.trends import MOST, NEWS, followed, news, trends
 from tests.conftest import Project
@@ -63,12 +79,32 @@ def _result(check: Check, verdict: Ruling = "pass", figures: dict[str, float] | 
     )  # fmt: skip
 
 
-def _ran(runs: Path, plan: Plan, verdict: Ruling = "pass", figures: dict[str, float] | None = None) -> None:
-    remember(runs, plan, "r", [_result(check, verdict, figures) for check in plan.checks])
+def _run(runs: Path, plan: Plan, *results: CheckResult, name: str = "", status: str = "certified") -> Path:
+    """A run that came to its end, as far as its certificate tells, and is remembered."""
+    folder = runs / (name or f"20260101-{len([*runs.glob('2*')]):06}-000ab")
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = Begin(run=folder.name, started="2026-01-01T00:00:00+00:00", plan="p", machine=provenance.machine())
+    told = {"status": status, "score": 50.0, "run": {"id": folder.name, "started": begin.started}, "checks": results}
+    (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+    (folder / "outcomes.jsonl").write_bytes(msgspec.json.Encoder().encode_lines([begin]))
+    (folder / "certificate.json").write_bytes(msgspec.json.encode(told))
+    assert remember(folder, plan) == []
+    return folder
+
+
+def _ran(
+    runs: Path, plan: Plan, verdict: Ruling = "pass", figures: dict[str, float] | None = None, name: str = ""
+) -> Path:
+    return _run(runs, plan, *[_result(check, verdict, figures) for check in plan.checks], name=name)
+
+
+def _claim(check: Check, **more: Any) -> CheckResult:
+    return replace(_result(check), interval=(0.5, 1.0), **more)
 
 
 def _told(runs: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (runs / FILE).read_text().splitlines()]
+    with contextlib.closing(sqlite3.connect(runs / FILE)) as rows:
+        return [json.loads(line) for (line,) in rows.execute("SELECT line FROM asked ORDER BY place")]
 
 
 # ------------------------------------------------------------------------------------------- what is kept
@@ -86,8 +122,8 @@ def test_figures_are_kept_without_the_bounds_of_intervals(tmp_path: Path) -> Non
 def test_of_other_kinds_only_claims_are_kept_and_no_figures(tmp_path: Path) -> None:
     plan = _plan(_check("busy"))
     _ran(tmp_path, plan)
-    assert not (tmp_path / FILE).exists()
-    remember(tmp_path, plan, "r", [replace(_result(plan.checks[0]), p=0.01)])
+    assert _told(tmp_path) == []
+    _run(tmp_path, plan, replace(_result(plan.checks[0]), p=0.01))
     (line,) = _told(tmp_path)
     assert {"figures", "on", "models", "claim"}.isdisjoint(line)
 
@@ -96,18 +132,87 @@ def test_what_is_kept_for_its_figures_alone_is_no_look(tmp_path: Path) -> None:
     plan = _plan()
     _ran(tmp_path, plan)
     assert past(tmp_path, plan).looks == {}
-    remember(tmp_path, plan, "later", [replace(_result(plan.checks[0]), interval=(0.5, 1.0))])
+    _run(tmp_path, plan, _claim(plan.checks[0]))
     assert past(tmp_path, plan).looks == {plan.checks[0].id: 1}
 
 
-def test_a_line_from_before_figures_were_kept_is_read(tmp_path: Path) -> None:
+def test_a_check_that_was_not_measured_whole_was_not_asked(tmp_path: Path) -> None:
     plan = _plan()
-    remember(tmp_path, plan, "r", [replace(_result(plan.checks[0]), interval=(0.5, 1.0))])
+    _run(tmp_path, plan, _claim(plan.checks[0], planned=2))
+    assert past(tmp_path, plan).looks == {}
+
+
+def test_a_verdict_that_was_lost_to_a_correction_is_kept_as_it_was_by_itself(tmp_path: Path) -> None:
+    plan = _plan()
+    _run(tmp_path, plan, _claim(plan.checks[0], verdict="inconclusive", flipped=True))
     (line,) = _told(tmp_path)
-    old = {key: line[key] for key in ("run", "check", "asked", "verdict", "pledge")}
-    (tmp_path / FILE).write_text(json.dumps(old) + "\n")
+    assert line["verdict"] == "pass"
+    assert past(tmp_path, plan).earlier
+
+
+def test_a_run_that_was_taken_up_again_counts_once_and_as_it_ended(tmp_path: Path) -> None:
+    plan = _plan()
+    other = _ran(tmp_path, plan, figures={"ms": 1.0})
+    _run(tmp_path, plan, _claim(plan.checks[0], figures={"ms": 2.0}), name=other.name, status="incomplete")
+    _ran(tmp_path, plan, figures={"ms": 5.0})
+    _run(tmp_path, plan, _claim(plan.checks[0], figures={"ms": 3.0}), name=other.name)
     found = past(tmp_path, plan)
-    assert (found.looks, found.earlier) == ({plan.checks[0].id: 1}, {})
+    assert found.looks == {plan.checks[0].id: 1}
+    assert found.earlier == {plan.checks[0].id: {"ms": [3.0, 5.0]}}
+
+
+def test_a_run_is_remembered_as_its_folder_tells(tmp_path: Path) -> None:
+    plan = _plan(_check(), _check("busy"))
+    for value in (3.0, 1.0):
+        _run(tmp_path, plan, _claim(plan.checks[0], figures={"ms": value}), _claim(plan.checks[1]))
+    before, found = _told(tmp_path), past(tmp_path, plan)
+    (tmp_path / FILE).unlink()
+    again = past(tmp_path, plan)
+    assert _told(tmp_path) == before
+    assert again == replace(found, remarks=again.remarks)
+    assert again.looks == {check.id: 2 for check in plan.checks}
+
+
+# --------------------------------------------------------------------------- what was kept before, in lines
+
+
+def _line(check: Check, run: str = "20250101-000000-000ab", **more: Any) -> str:
+    asked = question_of(_plan(check), check)
+    return json.dumps({"run": run, "check": check.id, "asked": asked, "verdict": "pass", "pledge": {}, **more}) + "\n"
+
+
+def test_lines_from_before_are_taken_in_once_and_kept_under_another_name(tmp_path: Path) -> None:
+    plan = _plan()
+    lines = "".join(_line(plan.checks[0], run) for run in ("a", "b", "a"))
+    (tmp_path / LINES).write_text(lines)
+    for _ in range(2):
+        found = past(tmp_path, plan)
+        assert (found.looks, found.earlier) == ({plan.checks[0].id: 2}, {})
+        assert not (tmp_path / LINES).exists()
+        assert (tmp_path / f"{LINES}.taken-in").read_text() == lines
+    assert found.remarks == ()
+    _ran(tmp_path, plan)
+    (tmp_path / LINES).write_text(_line(plan.checks[0], "c"))
+    said = "history.jsonl was taken into history.sqlite, and is kept as history.jsonl.taken-in-2"
+    assert past(tmp_path, plan).remarks == (said,)
+    assert past(tmp_path, plan).looks == {plan.checks[0].id: 3}
+
+
+def test_lines_that_were_taken_in_are_read_again_where_the_history_is_built_anew(tmp_path: Path) -> None:
+    plan = _plan()
+    (tmp_path / LINES).write_text(_line(plan.checks[0]))
+    past(tmp_path, plan)
+    (tmp_path / FILE).write_bytes(b"gone")
+    assert past(tmp_path, plan).looks == {plan.checks[0].id: 1}
+
+
+def test_what_a_line_and_a_folder_tell_of_the_same_run_counts_once(tmp_path: Path) -> None:
+    plan = _plan()
+    folder = _run(tmp_path, plan, _claim(plan.checks[0]))
+    (tmp_path / LINES).write_text(_line(plan.checks[0], folder.name) + _line(plan.checks[0], "other"))
+    assert past(tmp_path, plan).looks == {plan.checks[0].id: 2}
+    (tmp_path / FILE).unlink()
+    assert past(tmp_path, plan).looks == {plan.checks[0].id: 2}
 
 
 # ---------------------------------------------------------------------------------- what earlier runs tell
@@ -144,14 +249,15 @@ def test_another_model_and_another_budget_are_what_it_is_for(tmp_path: Path) -> 
     _ran(tmp_path, _plan())
     changed = _plan(_check(options={"budget": {}}), recipe="sha256:another")
     assert past(tmp_path, changed).earlier
-    named = _plan(_check(cases=(Case(id="renamed", input=1, expect=5),)))
+    named = _plan(_check(cases=(Case(id="renamed", input=1, expect=5),)), recipe="sha256:0123456789abcdef")
     assert past(tmp_path, named).earlier
 
 
 def test_only_the_last_runs_are_told(tmp_path: Path) -> None:
     plan = _plan()
-    for value in range(RUNS + 5):
-        _ran(tmp_path, plan, figures={"ms": float(value)})
+    on = _told(_ran(tmp_path / "one", plan).parent)[0]["on"]
+    lines = [_line(plan.checks[0], f"r{at:03}", on=on, figures={"ms": float(at)}) for at in range(RUNS + 5)]
+    (tmp_path / LINES).write_text("".join(lines))
     (found,) = past(tmp_path, plan).earlier.values()
     assert found["ms"] == [float(value) for value in range(5, RUNS + 5)]
 
@@ -159,11 +265,78 @@ def test_only_the_last_runs_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [b"null", b"{}", b"\xff", b'{"figures": {"ms": 1e999}}', b'{"figures": {"ms": null}}'])
 def test_lines_that_cannot_be_read_harm_nobody(tmp_path: Path, line: bytes) -> None:
     plan = _plan()
-    _ran(tmp_path, plan, figures={"ms": 1.0})
-    with (tmp_path / FILE).open("ab") as file:
-        file.write(line + b"\n")
-    _ran(tmp_path, plan, figures={"ms": 2.0})
-    assert past(tmp_path, plan).earlier == {plan.checks[0].id: {"ms": [1.0, 2.0]}}
+    (tmp_path / LINES).write_bytes(line + b"\n" + _line(plan.checks[0]).encode() + line)
+    assert past(tmp_path, plan).looks == {plan.checks[0].id: 1}
+
+
+# ----------------------------------------------------------------------------------------- the run before
+
+
+def test_the_run_before_is_the_newest_that_came_to_its_end_and_asked_the_same_specs(tmp_path: Path) -> None:
+    plan = _plan(specs=(SpecFile(path="s.yaml", name="s"),))
+    other = replace(_check(), id="other.yaml::quiet::c")
+    _run(tmp_path, plan, _result(_check()), _result(other), name="20260101-000001-000ab")
+    last = _run(tmp_path, plan, _result(_check()), _result(other), name="20260101-000002-000ab")
+    _run(tmp_path, plan, _result(_check()), name="20260101-000003-000ab", status="incomplete")
+    _run(tmp_path, plan, _result(other), name="20260101-000004-000ab")
+    found = past(tmp_path, plan).previous
+    assert found is not None
+    assert (found.run, found.status, found.score) == (last.name, "certified", 50.0)
+    assert found.checks == {_check().id: Before(verdict="pass", estimate=1.0, interval=(1.0, 1.0), n=1)}
+    shutil.rmtree(last)
+    found = past(tmp_path, plan).previous
+    assert found is not None
+    assert found.run == "20260101-000001-000ab"
+
+
+def test_of_runs_whose_folders_are_gone_the_looks_are_still_known(tmp_path: Path) -> None:
+    plan = _plan()
+    shutil.rmtree(_run(tmp_path, plan, _claim(plan.checks[0])))
+    found = past(tmp_path, plan)
+    assert (found.looks, found.previous, found.remarks) == ({plan.checks[0].id: 1}, None, ())
+
+
+def test_runs_that_came_otherwise_are_taken_in_and_those_that_were_written_again_too(tmp_path: Path) -> None:
+    plan = _plan(specs=(SpecFile(path="s.yaml", name="s"),))
+    _run(tmp_path / "there", plan, _claim(plan.checks[0]), name="20250101-000000-000ab")
+    _run(tmp_path / "here", plan, _claim(plan.checks[0]), name="20260101-000000-000ab")
+    shutil.copytree(tmp_path / "there/20250101-000000-000ab", tmp_path / "here/20250101-000000-000ab")
+    assert past(tmp_path / "here", plan).looks == {plan.checks[0].id: 2}
+    certificate = tmp_path / "here/20260101-000000-000ab/certificate.json"
+    certificate.write_bytes(certificate.read_bytes().replace(b'"certified"', b'"blocked"'))
+    found = past(tmp_path / "here", plan).previous
+    assert found is not None
+    assert found.status == "blocked"
+    with contextlib.closing(sqlite3.connect(tmp_path / "here" / FILE)) as rows:
+        assert rows.execute("SELECT count(*) FROM asked").fetchall() == [(2,)]
+
+
+def test_where_nothing_ran_nothing_is_written_and_nothing_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "20260101-000000-000ab").mkdir()
+    (tmp_path / "latest").symlink_to("20260101-000000-000ab")
+    assert past(tmp_path, _plan()) == Past()
+    assert past(tmp_path / "nowhere", _plan()) == Past()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["20260101-000000-000ab", "latest"]
+
+
+def test_folders_that_hold_no_run_or_one_that_cannot_be_read_harm_nobody(tmp_path: Path) -> None:
+    plan = _plan()
+    _run(tmp_path, plan, _claim(plan.checks[0]))
+    for name, data in {
+        "a": b"",
+        "b": b"[" * 100_000,
+        "c": b"\xff",
+        "d": b'{"status":"splendid"}',
+        "e\udcff": b"{}",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "certificate.json").write_bytes(data)
+    (tmp_path / "f/certificate.json").mkdir(parents=True)
+    odd = _run(tmp_path, plan, _claim(plan.checks[0]), replace(_claim(plan.checks[0]), id="gone", kind="gone"))
+    (odd / "plan.json").write_text("{")
+    for name in (FILE, f"{FILE}-not-there"):
+        (tmp_path / name).unlink(missing_ok=True)
+        assert past(tmp_path, plan).looks == {plan.checks[0].id: 1}
 
 
 # ----------------------------------------------------------------------------------------------- trends
@@ -239,7 +412,7 @@ def test_whatever_was_figured_trends_are_told_and_hold_nothing_else(
     for trend in found.trends:
         assert [*trend.values] == [*earlier.get(trend.figure, []), *([float(f"{now:.6g}")] if counts else [])]
     assert isinstance(news(found), str)
-    assert set(followed(found)) == {"a"}
+    assert set(followed(found.figures)) == {"a"}
 
 
 # --------------------------------------------------------------------------------- on the certificate

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.archive import Asked
 from harness.cli import main
-from harness.history import FILE, Asked
+from harness.history import FILE, LINES
 from harness.verbs.history import _spark
 from tests.harness.recording import check, plan, record
 
@@ -208,10 +209,11 @@ def test_figures_that_moved_on_this_machine_are_drawn_too(runs: Path, capsys: py
             [(9.0, "old", "pass"), (1.0, "here", "pass"), (5.0, "here", "error"), (3.0, "here", "fail"), (2.0, "here", "pass")]
         )
     ]  # fmt: skip
-    (runs / FILE).write_bytes(b"{torn\n" + msgspec.json.Encoder().encode_lines(lines) + b'{"half')
+    (runs / LINES).write_bytes(b"{torn\n" + msgspec.json.Encoder().encode_lines(lines) + b'{"half')
     assert _json(capsys, "--check", "c")["trends"] == [
         {"check": "specs/a.yaml::golden::c", "figure": "p95", "values": [1.0, 3.0, 2.0]}
     ]
+    assert {path.name for path in runs.iterdir()} == {_named(1)[0], LINES}
 
 
 def test_a_check_that_no_run_has_is_told_with_what_was_meant(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import keyless, keys, signing
 from harness.codec import to_json, to_pretty_json
 from harness.contract import Certificate, RunFacts
-from harness.keys import NoKey
-from harness.signing import BadSignature
+from harness.proof import keyless, keys, signing
+from harness.proof.keys import NoKey
+from harness.proof.signing import BadSignature
 
 DATA = b"{}\n"
 
@@ -342,7 +342,7 @@ def test_a_duplicate_key_in_what_was_signed_is_refused(sealed: bytes) -> None:
 def test_without_sigstore_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sigstore", None)
     for act in (lambda: keyless.sign(b"{}"), lambda: keyless.unseal(b"{}", "a", "b")):
-        with pytest.raises(keyless.Unavailable, match=r"pip install 'mlx-hallmark\[keyless\]'"):
+        with pytest.raises(keyless.Unavailable, match=r"pip install 'mlx-hallmark\[sigstore\]'"):
             act()
 
 

@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness import keyless, keys, rooms, signing
+from harness import rooms
 from harness.cli import main
 from harness.codec import to_pretty_json
 from harness.pages import read_run
-from harness.signing import FILE, KEYLESS
+from harness.proof import keyless, keys, signing
+from harness.proof.signing import FILE, KEYLESS
+from harness.proof.verify import Asked, examine, problems
 from harness.store import ATTACHED, attached_at
-from harness.verify import Asked, examine, problems
 from tests.conftest import Project
 
 NAMED = {"plan.json", "outcomes.jsonl", "certificate.json", "report.html", "report.sarif", FILE}
@@ -279,7 +280,7 @@ def test_keyless_is_said_to_be_lacking_and_leaves_nothing(
     monkeypatch.setitem(__import__("sys").modules, "sigstore", None)
     before = sorted(unsigned.rglob("*"))
     assert main(["sign", str(unsigned), "--keyless"]) == 4
-    assert "mlx-hallmark[keyless]" in capsys.readouterr().err
+    assert "mlx-hallmark[sigstore]" in capsys.readouterr().err
     assert sorted(unsigned.rglob("*")) == before
     (unsigned / KEYLESS).write_text("{}")
     assert any("was not looked at" in note for note in examine(unsigned).notes)

@@ -66,7 +66,30 @@ def test_verdicts_that_share_an_error_rate_are_told_once_and_agree_everywhere(pr
 def test_a_torn_history_harms_nobody(project: Project) -> None:
     asked(project)
     project.put("runs/history.jsonl", b'{"run": "x"\n\xff\xff\nnull\n')
-    assert project.hallmark("run", "-n0").certificate.checks[0].look == 1
+    ran = project.hallmark("run", "-n0")
+    assert ran.certificate.checks[0].look == 1
+    assert "history.jsonl was taken into history.sqlite, and is kept as history.jsonl.taken-in" in ran.out
+
+
+def test_a_run_that_was_interrupted_and_taken_up_again_is_one_look(project: Project) -> None:
+    asked(project)
+    stop = "import pytest\ndef pytest_runtest_logreport(report):\n    pytest.exit('enough')\n"
+    project.put("conftest.py", stop)
+    first = project.hallmark("run", "-n0")
+    assert first.certificate.status == "incomplete"
+    project.put("conftest.py", "")
+    assert project.hallmark("run", "--resume", "latest", "-n0").certificate.checks[0].look == 1
+    assert project.hallmark("run", "--resume", "latest", "-n0").certificate.checks[0].look == 1
+    assert project.hallmark("run", "-n0").certificate.checks[0].look == 2
+
+
+def test_whoever_deletes_the_history_deletes_no_look_of_a_run_that_is_there(project: Project) -> None:
+    asked(project)
+    project.hallmark("run", "-n0")
+    (project.folder / "runs/history.sqlite").unlink()
+    again = project.hallmark("run", "-n0")
+    assert again.certificate.checks[0].look == 2
+    assert "history.sqlite was not there, and was built from the run folders" in again.out
 
 
 def test_how_an_error_rate_is_kept_wants_one_to_keep(project: Project) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.proof.verify import problems
 from harness.store import ATTACHED, attached_at
-from harness.verify import problems
 from tests.conftest import Project
 
 

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from harness.verify import problems
+from harness.proof.verify import problems
 from tests.conftest import Project, Ran
 
 GOOD = "  - {name: ok, kind: golden, model: m, cases: ../c.jsonl}\n"

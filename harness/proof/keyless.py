@@ -1,6 +1,6 @@
 """Signatures without a lasting key, by sigstore: whom they are by is an identity that a provider vouched for.
 
-It takes our extra `keyless`, and the network: to sign always, to verify where sigstore's roots were not fetched before.
+It takes our extra `sigstore`, and the network: to sign always, to verify where its roots were not fetched before.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from harness.signing import PAYLOAD, BadSignature
+from harness.proof.signing import PAYLOAD, BadSignature
 
-NEEDS = "pip install 'mlx-hallmark[keyless]'"
+NEEDS = "pip install 'mlx-hallmark[sigstore]'"
 
 
 class Unavailable(Exception):

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from harness.codec import to_json, to_pretty_json
 from harness.contract import Certificate
-from harness.keys import key_id
 from harness.ledger import PLAN
+from harness.proof.keys import key_id
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
-from harness.regrading import Problem
-from harness.signing import SIGNATURES, sha256
+from harness.proof.regrading import Problem
+from harness.proof.signing import SIGNATURES, sha256
 
 _MOST = 1 << 32
 """Bytes of a file that is read: what a stranger left may be no file of ours."""

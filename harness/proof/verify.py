@@ -12,15 +12,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from harness import __version__, keyless, keys, rooms, signing
+from harness import __version__, rooms
 from harness.certify import PLAN
 from harness.codec import to_pretty_json
 from harness.contract import Certificate, Report
-from harness.held import Held, Unreadable, read_plain
 from harness.ledger import FILE as OUTCOMES
 from harness.pages import CERTIFICATE, NotARun, Run
-from harness.regrading import Problem, nameless, speaks_against, ungraded
-from harness.signing import BadSignature, sha256
+from harness.proof import keyless, keys, signing
+from harness.proof.held import Held, Unreadable, read_plain
+from harness.proof.regrading import Problem, nameless, speaks_against, ungraded
+from harness.proof.signing import BadSignature, sha256
 from harness.store import ATTACHED, attached_at
 
 
