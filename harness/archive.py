@@ -288,8 +288,7 @@ def opened(path: Path, *, make: bool = False, wait: float | None = None) -> Iter
                 raise Missing from None
         import sqlite3
 
-        address = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
-        connection = sqlite3.connect(address, uri=True, timeout=WAIT if wait is None else wait, isolation_level=None)
+        connection = sqlite3.connect(path.absolute(), timeout=WAIT if wait is None else wait, isolation_level=None)
     try:
         found = Archive(connection)
         if not found.version and not make:

@@ -167,6 +167,7 @@ def _consult(runs: Path, ask: Callable[[Archive], _T], nothing: _T, *, keep: boo
         return nothing, []
     remarks: list[str] = []
     unfit: Unfit | None = None
+    objection = ""
     try:
         for _ in range(3):
             lacking: Sequence[Kept] = ()
@@ -185,31 +186,36 @@ def _consult(runs: Path, ask: Callable[[Archive], _T], nothing: _T, *, keep: boo
                 break
             gone = archive.write(path, lacking, lambda: _everything(runs), unfit)
             unfit = None
-            remarks += [_told_of(gone)] if gone else _put_away(old) or _BUILT[:missing]
-    except (Unavailable, Unfit) as why:
-        remarks.append(f"{FILE} can't be used, so what was asked before is known from the run folders alone: {why}")
-    with contextlib.suppress(Unavailable, Unfit), _in_memory(runs, usable=unfit is None) as found:
+            remarks += [_told_of(gone)] if gone else _put_away(old) or (_BUILT if missing else [])
+    except (Unavailable, Unfit) as reason:
+        objection = str(reason)
+    with contextlib.suppress(Unavailable, Unfit), _in_memory(runs, usable=unfit is None) as (found, was_read):
+        if objection:
+            remarks.append(f"{FILE} {_NOT_WRITTEN if was_read else _NOT_READ}: {objection}")
         return ask(found), remarks
-    return nothing, remarks
+    return nothing, [*remarks, f"{FILE} can't be used, and nothing is known of earlier runs: {objection}"]
 
 
 _BUILT = [f"{FILE} was not there, and was built from the run folders"]
+_NOT_WRITTEN = "can't be written, so what it lacked was looked up in the run folders"
+_NOT_READ = "can't be read, so what was asked before is known from the run folders alone"
 
 
 @contextlib.contextmanager
-def _in_memory(runs: Path, *, usable: bool) -> Iterator[Archive]:
-    """The history as it would be, kept nowhere: what the file says, where it can be read, and the run folders."""
+def _in_memory(runs: Path, *, usable: bool) -> Iterator[tuple[Archive, bool]]:
+    """The history as it would be, kept nowhere: the run folders, and what the file says; whether that could be read."""
     found: Archive | None = None
     with contextlib.suppress(Missing, Unavailable, Unfit):
         if usable:
             with archive.opened(runs / FILE, wait=0) as file:
                 lacking = _lacking(runs, file)
                 found = file.copy()
+    was_read = found is not None
     if found is None:
         found, lacking = archive.empty(), _everything(runs)
     with found:
         found.add(lacking)
-        yield found
+        yield found, was_read
 
 
 def _told_of(unfit: Unfit) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, log
+from math import ceil, log, log1p
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -293,12 +293,16 @@ def _least_of_looks(check: Check, claim: Claim, alpha: float) -> int:
     return ceil(log(alpha if claim.word == "superior" else alpha / 2) / log(0.5) - 1e-9) + 1
 
 
+_FINEST = 1e-12
+"""Of a share of the scale: a finer one would be told as this one, which takes more cases than anybody has."""
+
+
 def least_alike(share: float, alpha: float) -> int:
     """The fewest, none of which differs, that bound a loss by this share of the scale.
 
     Of the exact test a floor: at an alpha below .05 it takes up to a tenth more.
     """
-    return ceil(log(alpha - min(_SPENT, alpha / 100)) / log(1 - share) - 1e-9)
+    return ceil(log(alpha - min(_SPENT, alpha / 100)) / log1p(-max(share, _FINEST)) - 1e-9)
 
 
 def least_discordant(check: Check, alpha: float) -> int:

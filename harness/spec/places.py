@@ -75,7 +75,7 @@ def _folders(top: Path, skip: Callable[[Path], bool]) -> Iterator[list[os.DirEnt
 
 
 def _walked(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir() and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED
+    return _is_dir(entry) and not entry.name.startswith((".", "_")) and entry.name not in _SKIPPED
 
 
 def _specs_in(folder: list[os.DirEntry[str]], skip: Callable[[Path], bool], strict: bool) -> list[Path]:
@@ -89,7 +89,21 @@ def _specs_in(folder: list[os.DirEntry[str]], skip: Callable[[Path], bool], stri
 def _named_like_a_spec(entry: os.DirEntry[str]) -> bool:
     """A link that leads nowhere among them: it is told, not passed over."""
     named = entry.name.endswith(ENDINGS) and not entry.name.startswith(("_", "."))
-    return named and (entry.is_file() or (entry.is_symlink() and not entry.is_dir()))
+    return named and (_is_file(entry) or (entry.is_symlink() and not _is_dir(entry)))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _marked(path: Path) -> bool:
@@ -147,7 +161,8 @@ def resolve(raw: str, spot: Spot, root: Path, *, folder: bool | None = False, th
 
 def _near(path: Path) -> str:
     try:
-        names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in entries if _is_file(entry)]
     except OSError:
         return f"paths are relative to the file that names them, and there is no folder `{path.parent.name}/` there"
     ending = [name for name in names if name.startswith(f"{path.name}.")]

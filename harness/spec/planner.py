@@ -227,7 +227,7 @@ class _Planner:
             shape_faults(matrix, envelope.COMMON["matrix"], find(check, ("matrix",), spot)) if "matrix" in check else []
         )
         self.faults += shape
-        if shape:
+        if shape or self.twice(check, matrix, spot):
             return
         if (many := math.prod(map(len, matrix.values()))) > MATRIX:
             self.fault(
@@ -243,6 +243,20 @@ class _Planner:
             self.faults += shape
             if not shape:
                 yield from self.over_models(filled, spot, [_label(v) for v in values])
+
+    def twice(self, check: Map, matrix: Map, spot: Spot) -> bool:
+        """Whether two values of a matrix make the same name, which is told at the second."""
+        before = len(self.faults)
+        for key, values in matrix.items():
+            first: dict[str, Any] = {}
+            for index, value in enumerate(values):
+                label = _label(value)
+                if label in first:
+                    at = find(check, ("matrix", key, index), spot)
+                    what = f"`{value}` and the `{first[label]}` before it make two checks of one name, `[{label}]`"
+                    self.fault(at, "duplicate-name", what, "keep one")
+                first.setdefault(label, value)
+        return len(self.faults) > before
 
     def over_models(self, check: Map, spot: Spot, labels: list[str]) -> Iterator[Check]:
         """A check for each of its models, beside the models of its other roles."""

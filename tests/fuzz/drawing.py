@@ -25,7 +25,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "place": ("data", "data/cases.jsonl", "data/_shared.yaml"),
     "record": ("data/kept.json", "kept", "data"),
 }
-CASES = ("data/cases.jsonl", "data/cases.json", "data/cases.yaml", "data/cases.csv")
+CASES = ("data/cases.jsonl", "data/cases.json", "data/cases.yaml", "data/cases.csv", "data/many.jsonl")
 
 
 class Drawing:
@@ -149,7 +149,9 @@ class Drawing:
             fitting = [each for each in _PATTERNED if re.search(schema["pattern"], each)]
             return self.dice.choice(fitting or WORDS)
         if self.dice.random() < 0.1:
-            return "".join(self.dice.choices(string.printable[:94] + " é漢{}", k=self.dice.randint(1, 30))).strip() or "a"
+            return (
+                "".join(self.dice.choices(string.printable[:94] + " é漢{}", k=self.dice.randint(1, 30))).strip() or "a"
+            )
         return self.dice.choice(WORDS)
 
     def number(self, schema: Mapping[str, Any], *, whole: bool) -> float | int:

@@ -42,6 +42,7 @@ _BESIDE = {
     "_fault.yaml": "hallmark: 1\nmodles: {m: {echo: {}}}\n",
     "_deep.yaml": f"hallmark: 1\nmodels: {'[' * 3000}\n",
     "_empty.yaml": "",
+    "many.jsonl": "".join(f'{{"id": "c{n}", "input": {n}, "expect": {{"label": {n}}}}}\n' for n in range(400)),
     "kept.json": "{}\n",
     "notes.txt": "no cases\n",
 }
@@ -111,8 +112,8 @@ class Ground:
         yield
         self.put(before)
 
-    def try_spec(self, name: str, *, trusted: bool = False) -> Tried:
-        """Plan a spec as every verb does; the limits are held while it is planned and while its faults are said."""
+    def try_specs(self, names: list[str], *, trusted: bool = False) -> Tried:
+        """Plan specs as every verb does; the limits are held while it is planned and while its faults are said."""
         shelf = Shelf(self.root, lambda text: None, trusted=trusted)
         faults: list[Fault] = []
         said = broke = ""
@@ -120,7 +121,7 @@ class Ground:
         try:
             with limited():
                 try:
-                    read_plan([self.root / name], shelf)
+                    read_plan([self.root / name for name in names], shelf)
                 except SpecFaults as stop:
                     faults, said = stop.faults, str(stop)
         except Hung:

@@ -14,7 +14,7 @@ from harness.spec.text import bare, read_yaml
 from tests.fuzz.drawing import Drawing
 from tests.fuzz.ground import FRAGMENTS, REPOSITORY, SPEC, Ground, beside
 from tests.fuzz.mangling import mangled
-from tests.fuzz.mutating import change_line, change_tree
+from tests.fuzz.mutating import change_line, change_often, change_tree
 from tests.fuzz.tree import Pairs, Writer, at, copied, grown, walk
 
 LOT = 100
@@ -34,6 +34,11 @@ class Input(NamedTuple):
     """File and line of the one thing that was changed, with its ends; None where many were."""
     trusted: bool
 
+    @property
+    def planned(self) -> list[str]:
+        """The files that are planned together: the spec, and what stands over it."""
+        return [self.spec, *(name for name in self.files if name.endswith("/certificate.yaml"))]
+
 
 class Good(NamedTuple):
     """A spec that plans without a fault."""
@@ -52,7 +57,9 @@ def examples() -> tuple[tuple[str, bytes], ...]:
     """Every example, good or bad, and every spec of ours, with the folder in which it works."""
     valid = "tests/examples/valid"
     found = [(valid, path) for name in ("valid", "invalid", "security") for path in _yaml(f"tests/examples/{name}")]
-    found += [(path.parent.relative_to(REPOSITORY).as_posix(), path) for path in _yaml("specs") if path.stem not in _HEAVY]
+    found += [
+        (path.parent.relative_to(REPOSITORY).as_posix(), path) for path in _yaml("specs") if path.stem not in _HEAVY
+    ]
     return tuple((folder, path.read_bytes()) for folder, path in found)
 
 
@@ -97,7 +104,7 @@ def _mended(ground: Ground, tree: Any, folder: str, style: int) -> bool:
     for _ in range(40):
         written = Writer(tree, Random(style))
         ground.put({f"{folder}/{SPEC}": written.text.encode()})
-        faults = ground.try_spec(f"{folder}/{SPEC}", trusted=True).faults
+        faults = ground.try_specs([f"{folder}/{SPEC}"], trusted=True).faults
         if not faults:
             return True
         lines = {fault.spot.line for fault in faults}
@@ -106,12 +113,17 @@ def _mended(ground: Ground, tree: Any, folder: str, style: int) -> bool:
             return False
         smallest = max(len(path) for path in at_fault)
         for path in sorted((path for path in at_fault if len(path) == smallest), reverse=True)[:1]:
-            holder = at(tree, path[:-1])
-            while len(path) > 2 and (len(holder) == 1 or _needed(holder, path[-1])):
-                path = path[:-1]
-                holder = at(tree, path[:-1])
-            del holder[path[-1]]
+            _take_out(tree, path)
     return False
+
+
+def _take_out(tree: Any, path: tuple[int, ...]) -> None:
+    """A part, or what would be nothing without it."""
+    holder = at(tree, path[:-1])
+    while len(path) > 2 and (len(holder) == 1 or _needed(holder, path[-1])):
+        path = path[:-1]
+        holder = at(tree, path[:-1])
+    del holder[path[-1]]
 
 
 def _needed(holder: Any, index: int) -> bool:
@@ -143,13 +155,10 @@ def _input(dice: Random, base: Good, more: Any) -> Input:
     if kind < 0.77:
         return _beside(dice, base, spec)
     if kind < 0.87:
-        tree = base.tree
-        text = ""
-        for _ in range(dice.randint(2, 6)):
-            text = change_tree(dice, tree, more, base.style)[1].text
-            how, changed = change_line(dice, text)
-            text = changed.text if dice.random() < 0.5 else text
+        text = change_often(dice, base.tree, more, base.style)
         return Input("several", spec, {spec: _encoded(text)}, None, trusted)
+    if kind < 0.9:
+        return _over(dice, base, spec, more)
     folder, data = (base.folder, _encoded(base.text)) if dice.random() < 0.3 else dice.choice(examples())
     how, data = mangled(dice, data, [each for _, each in examples()])
     return Input(how, f"{folder}/{SPEC}", {f"{folder}/{SPEC}": data}, None, trusted)
@@ -182,6 +191,20 @@ def _beside(dice: Random, base: Good, spec: str) -> Input:
         return Input(f"beside {how_changed}", spec, {spec: written, name: _encoded(changed.text)}, None, True)
     how_changed, bad = mangled(dice, text.encode(), [beside(each).encode() for each in _BESIDE])
     return Input(f"beside {how_changed}", spec, {spec: written, name: bad}, None, True)
+
+
+def _over(dice: Random, base: Good, spec: str, more: Any) -> Input:
+    """A file that stands over a good spec, in which something was changed."""
+    names = [check.get("name") for check in base.tree.get("checks")]
+    said = [*names, *(f"fuzzed::{name}" for name in names), "fuzzed::*", f"{SPEC}::{names[0]}"]
+    criteria = [{"id": f"r{i}", "needs": [dice.choice(said)], "weight": 50} for i in range(2)]
+    waivers = [{"check": dice.choice(said), "who": "Ada", "why": "it is known", "until": "2099-01-31"}]
+    tree = grown(
+        {"hallmark": 1, "name": "all", "certificate": {"expires": "90d", "criteria": criteria, "waivers": waivers}}
+    )
+    how, changed = change_tree(dice, tree, more, base.style)
+    over = f"{base.folder}/certificate.yaml"
+    return Input(f"over {how}", spec, {spec: _encoded(base.text), over: _encoded(changed.text)}, None, True)
 
 
 def _encoded(text: str) -> bytes:

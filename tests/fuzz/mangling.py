@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from tests.fuzz.odd import rows
+
+_BYTES = rows(
+    """
+\x00 ¦ \xff ¦ \xef\xbb\xbf ¦ \xff\xfe ¦ \xed\xa0\x80 ¦ \xc0\x80 ¦ \xf4\x90\x80\x80 ¦ \xc2\x85 ¦ \xe2\x80\xa8 ¦ \x1b]0;x\x07
+&a  ¦ *a ¦ !! ¦ <<:  ¦ { ¦ [ ¦ } ¦ " ¦ ' ¦ # ¦ : ¦ - ¦ ? ¦ % ¦ @ ¦ ` ¦ , ¦ ${ ¦ e9 ¦ 999999999999999999999999999999 ¦ \\
+"""
+)
 ODD = (
-    *(b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\r", b"\r\n", b"\t"),
-    *(b"\n\n", b"\n---\n", b"\n...\n", b"&a ", b"*a", b"!!", b"<<: ", b"{", b"[", b'"', b"'", b"#", b"|\n", b">\n", b"\xc2\x85"),
-    *(b"\xe2\x80\xa8", b"\x1b]0;x\x07", b"${", b"}", b": ", b"- ", b"? ", b"%", b"@", b"`", b"\\", b"9" * 30, b"e9", b"-", b","),
+    *(word.encode("latin-1") for word in _BYTES),
+    b"\r",
+    b"\r\n",
+    b"\t",
+    b"\n\n",
+    b"\n---\n",
+    b"\n...\n",
+    b"|\n",
+    b">\n",
+    b": ",
+    b"- ",
 )
 
 
@@ -57,14 +73,31 @@ def truncated(dice: Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 def recoded(dice: Random, data: bytes, others: Sequence[bytes]) -> bytes:
     text = data.decode("utf-8", "replace")
-    return text.encode(dice.choice(("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "cp1252", "utf-7")), "replace")
+    return text.encode(
+        dice.choice(("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "cp1252", "utf-7")), "replace"
+    )
 
 
 def returned(dice: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    return data.replace(b"\n", dice.choice((b"\r\n", b"\r", b"\n\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\n\n", b"\0\n", b" ")))
+    return data.replace(
+        b"\n", dice.choice((b"\r\n", b"\r", b"\n\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\n\n", b"\0\n", b" "))
+    )
 
 
-WAYS = (flipped, flipped, randomised, deleted, deleted, inserted, inserted, doubled, spliced, truncated, recoded, returned)
+WAYS = (
+    flipped,
+    flipped,
+    randomised,
+    deleted,
+    deleted,
+    inserted,
+    inserted,
+    doubled,
+    spliced,
+    truncated,
+    recoded,
+    returned,
+)
 
 
 def mangled(dice: Random, data: bytes, others: Sequence[bytes]) -> tuple[str, bytes]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
+from tests.fuzz.odd import DEEP, KEYS, MARKS, NUMBERS, ODD_KEYS, OTHER, SHAPES, SURPRISES, TEXTS
 from tests.fuzz.tree import Pairs, Path, Raw, Span, Writer, at, copied, key_of, put, walk
 
 
@@ -30,62 +31,6 @@ class Text(NamedTuple):
     lines: frozenset[int]
 
 
-OTHER: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, 7, -1, 1.5, "", "text", "é", [], [1], ["x"], [[]], [None], Pairs(), Pairs([["a", 1]])),
-    *(Pairs([["", Pairs()]]), [Pairs()], 10**6, -0.0, " ", "a b"),
-)
-NUMBERS = (
-    *("0", "-1", "-0", "-0.0", "0.5", "2", "100000", "9223372036854775807", "9223372036854775808", "-9223372036854775809"),
-    *("9" * 400, "1" + "0" * 5000, "0." + "0" * 400 + "1", "1.0e+308", "1.0e+309", "1.0e-400", ".inf", "-.inf", ".nan"),
-    *(".NaN", '".nan"', '"inf"', '"1e999"', "4294967296", "0.9999999999999999", "1.0000000000000002", "99999999999.5"),
-)
-SURPRISES = (
-    *("no", "yes", "Off", "ON", "y", "n", "1:30", "1:30:00", "0123", "08", "0o17", "0x1F", "0b11", "1e3", "1E5", "1_000"),
-    *("2026-01-31", "2026-01-31 10:00:00", "2001-12-14t21:59:43.10-05:00", ".5", "5.", "+1", "~", "=", "<<", "null", "Null"),
-    *("!!int '3'", "!!int foo", "!!bool foo", "!!timestamp foo", "!!float x", "!!binary aGk=", "!!set {a, b}", "!!null ''"),
-    *("!!python/object/apply:os.system ['true']", "!!python/name:os.system ''", "!foo x", "!<tag:x> y", "!!str 3", "!!map {}"),
-    *("!!omap [a: 1]", "!!merge x", "!!value =", "!!yaml x", "!!seq []"),
-    *("*nowhere", "&a x", "&a [*a]", "&a {b: *a}", "[&a x, *a]", "{<<: {a: 1}}", "{<<: *nowhere}", "[&x [1], *x, *x]"),
-    *("{? a : b}", "{? [a] : b}", "{[a]: b}", "{{a: b}: c}", "{&k a: *k}", "{*nowhere : a}", "[a: 1]", "{a, b}", "{a: }"),
-    *("|", ">-", "@x", "`x", "%x", "- x", "? x", ": x", "x: y", "x # y", "'", '"', "'it''s'", '"\\x41"', '"\\q"', '"a\\'),
-    *("[", "{", "]", "}", "[1", "{a: 1", "[1,,2]", "[,]", "{,}", "--- x", "...", "'\\0'", '"\\0"', '"\\ud800"', '"\\udfff x"'),
-    *('"\\U00110000"', '"\\e[31mred"', '"\\u202e"', '"\\uFEFF"', '"\\u2028"', '"\\n"', '"\\r\\n"', '"\\t"', "a\tb", "\t", "a  "),
-    *("é", "漢字", "😀", "\ufeff", "x\ufeff", "\u2028", "\x85", "\u202etxt", "\x00", "\x1b[31m", "\x7f", "\ufffe", "\xa0"),
-)
-TEXTS: tuple[Any, ...] = (
-    *("${env:HT_NOWHERE}", "${env:HT_NOWHERE:-x}", "${env:HT_NOWHERE:-no}", "${env:HT_NOWHERE:-.nan}", "${env:}", "${env::-}"),
-    *("${env:HOME}", "${matrix.nothing}", "${matrix.}", "${", "$", "$$", "$$$", "${}", "${x}", "a${env:HT_NOWHERE:-1}b"),
-    *("(a+)+$", "[", "(", "*", "(?<=x)y", "\\1", "(?P<n>x)(?P=n)", "a{1000}{1000}", "x" * 3000, "(" * 500 + ")" * 500),
-    *("{{ x }}", "{% for i in range(10**9) %}x{% endfor %}", "{{ ''.__class__ }}", "{%", "{input}", "{}", "{0}", "{a.b}"),
-    *("..", "/etc/passwd", "../../../../../x", "data/pipe", "data/zero", "data/out.jsonl", "data/gone.jsonl", "data/self"),
-    *("data/folder", "data", "data/", "./data/../data/cases.jsonl", "data//cases.jsonl", "data/cases.jsonl/x", "", ".", "~"),
-    *("data/_circle.yaml", "data/_fault.yaml", "data/cases.csv", "data/cases.yaml", "a\0b", "x" * 300, "/".join("x" * 3000)),
-    *("a::b", "x[0]", "@certified", "@latest", "m@certified", "m@", "@", "m@../x", "m@/etc", "a b", "-", "--help", "*", "m*"),
-    *("1s", "0s", "-1s", "99999999999d", "1e9s", "9" * 30 + "d", "5m5", "90d", "2026-02-31", "0000-00-00", "9999-12-31"),
-    *("١٢", "2²", "٣d", "ﬁ", "K", "aeiou" * 60, "http://", "http://[", "http://[::1", "http://x:99999999/", "ftp://x"),
-    *("http://user:pass@x/", "//x", "http://\u2100.com", "a:b", "a.b:c", "a.b:c.", "os:system", ".", ":", "python -c 1"),
-)
-SHAPES = (
-    Pairs([["$ref", "#"]]),
-    Pairs([["$ref", "#/nowhere"]]),
-    Pairs([["$ref", "file:///etc/passwd"]]),
-    Pairs([["type", 3]]),
-    Pairs([["pattern", "(a+)+\\1"]]),
-    Pairs([["allOf", []]]),
-    Pairs([["enum", Pairs()]]),
-    Pairs([["minLength", -1], ["$id", "x"]]),
-    Pairs([["abs", -1]]),
-    Pairs([["close", Pairs([["abs", Raw(".nan")]])]]),
-    Pairs([["regex", "("]]),
-    Pairs([["jsonschema", True]]),
-    Pairs([["p50", 0], ["max", 0]]),
-    Pairs([["min", 1], ["max", 0]]),
-    Pairs([["messages", "x"]]),
-    Pairs([["messages", [1]]]),
-    Pairs([["tokens", ["x"]]]),
-    Pairs([["prompt", None]]),
-)
-DEEP = (5, 40, 63, 64, 65, 70, 300, 3000)
 Mutation = Callable[[Random, Any, Any], Changed | None]
 
 
@@ -156,7 +101,7 @@ def unknown_key(dice: Random, tree: Any, more: Any) -> Changed | None:
         return None
     holder = at(tree, path)
     index = dice.randint(0, len(holder))
-    key = dice.choice(("zzz", "nam", "mdoel", "x.y", "", "a b", "é", "Kind", "hallmark", "name", "cases", "kind", "$ref"))
+    key = dice.choice(KEYS)
     if dice.random() < 0.3 and holder:
         key = _misspelt(dice, str(dice.choice(holder)[0]))
     if any(key == known for known, _ in holder):
@@ -169,7 +114,9 @@ def _misspelt(dice: Random, word: str) -> str:
     if len(word) < 2:
         return word + "x"
     i = dice.randrange(len(word) - 1)
-    return dice.choice((word[:i] + word[i + 1 :], word[:i] + word[i + 1] + word[i] + word[i + 2 :], word + "s", word.upper()))
+    return dice.choice(
+        (word[:i] + word[i + 1 :], word[:i] + word[i + 1] + word[i] + word[i + 2 :], word + "s", word.upper())
+    )
 
 
 def renamed_key(dice: Random, tree: Any, more: Any) -> Changed | None:
@@ -178,8 +125,7 @@ def renamed_key(dice: Random, tree: Any, more: Any) -> Changed | None:
         return None
     holder = at(tree, path)
     index = dice.randrange(len(holder))
-    odd = ("no", "1", "1:30", "null", "true", "<<", "2026-01-31", "? x", "~", "[a]", "{a: b}", "*nowhere", "&a b", "!!int 3", "x\ty", "-", "-x", "")
-    key: str = Raw(dice.choice(odd)) if dice.random() < 0.5 else _misspelt(dice, str(holder[index][0]))
+    key: str = Raw(dice.choice(ODD_KEYS)) if dice.random() < 0.5 else _misspelt(dice, str(holder[index][0]))
     holder[index][0] = key
     return Changed(tree, ((*path, index),), (path,))
 
@@ -220,7 +166,7 @@ def transplanted(dice: Random, tree: Any, more: Any) -> Changed | None:
     path = _any(dice, _parts(tree))
     if path is None:
         return None
-    key, parts = key_of(tree, path), [found for found in _parts(more)]
+    key, parts = key_of(tree, path), _parts(more)
     like = [found for found in parts if key_of(more, found) == key]
     chosen = _any(dice, like if like and dice.random() < 0.8 else parts)
     if chosen is None:
@@ -232,16 +178,33 @@ def transplanted(dice: Random, tree: Any, more: Any) -> Changed | None:
 def included(dice: Random, tree: Any, more: Any) -> Changed | None:
     if not isinstance(tree, Pairs) or tree.get("include"):
         return None
-    names = ("data/_circle.yaml", "data/_fault.yaml", "data/_gone.yaml", "data/_pipe.yaml", "data/_zero.yaml", "data/_out.yaml")
-    names += ("../../../../_x.yaml", "/etc/_x.yaml", "data/cases.jsonl", "data", "data/_deep.yaml", "data/_empty.yaml", "data/_self.yaml")
+    names = (
+        "data/_circle.yaml",
+        "data/_fault.yaml",
+        "data/_gone.yaml",
+        "data/_pipe.yaml",
+        "data/_zero.yaml",
+        "data/_out.yaml",
+    )
+    names += (
+        "../../../../_x.yaml",
+        "/etc/_x.yaml",
+        "data/cases.jsonl",
+        "data",
+        "data/_deep.yaml",
+        "data/_empty.yaml",
+        "data/_self.yaml",
+    )
     tree.insert(1, ["include", [dice.choice(names) for _ in range(dice.choice((1, 1, 2)))]])
     return Changed(tree, ((1,),))
 
 
-TREE: tuple[tuple[int, Mutation], ...] = (
-    *((6, other_type), (6, other_number), (7, surprise), (6, odd_text), (3, odd_shape), (1, deep), (1, bomb), (1, long_text)),
-    *((4, unknown_key), (4, renamed_key), (3, repeated_key), (6, taken_out), (2, repeated_item), (6, transplanted), (1, included)),
-)
+TREE: Mapping[Mutation, int] = {
+    **dict.fromkeys((other_type, other_number, odd_text, taken_out, transplanted), 6),
+    **dict.fromkeys((surprise, unknown_key, renamed_key), 5),
+    **dict.fromkeys((repeated_key, odd_shape), 3),
+    **dict.fromkeys((deep, bomb, long_text, repeated_item, included), 1),
+}
 
 
 # ---------------------------------------------------------------------------------------------------- lines of text
@@ -274,7 +237,7 @@ def broken_by_return(dice: Random, lines: list[str], at: int) -> range:
 
 
 def marked(dice: Random, lines: list[str], at: int) -> range:
-    lines.insert(at, dice.choice(("---", "...", "%YAML 1.2", "%TAG ! x", "%FOO", "# x", "", "- x", "x", "? x", ": x", "<<: {a: 1}", "x: &y [*y]")))
+    lines.insert(at, dice.choice(MARKS))
     return range(at, at + 1)
 
 
@@ -294,12 +257,23 @@ def cut(dice: Random, lines: list[str], at: int) -> range:
     return range(at, at + 1)
 
 
-LINES: tuple[Callable[[Random, list[str], int], range], ...] = (
-    *(tab, indented, outdented, carriage_returns, broken_by_return, marked, byte_order_mark, punctuated, punctuated, cut),
+LINES = (
+    tab,
+    indented,
+    outdented,
+    carriage_returns,
+    broken_by_return,
+    marked,
+    byte_order_mark,
+    punctuated,
+    punctuated,
+    cut,
 )
 
 
-def change_line(dice: Random, text: str, tree: Any = None, spans: Mapping[Path, Span] | None = None) -> tuple[str, Text]:
+def change_line(
+    dice: Random, text: str, tree: Any = None, spans: Mapping[Path, Span] | None = None
+) -> tuple[str, Text]:
     """A line of a text changed; of the tree and the spans that it was written with, what else the line is about."""
     lines = text.split("\n")
     number = dice.randrange(len(lines))
@@ -318,12 +292,7 @@ def change_line(dice: Random, text: str, tree: Any = None, spans: Mapping[Path, 
 
 def change_tree(dice: Random, tree: Any, more: Any, style: int) -> tuple[str, Text]:
     """A single change, written; the lines where a reader would look for it."""
-    weights = [weight for weight, _ in TREE]
-    while True:
-        mutate = dice.choices([each for _, each in TREE], weights)[0]
-        changed = mutate(dice, copied(tree), more)
-        if changed is not None:
-            break
+    how, changed = _changed(dice, tree, more)
     written = Writer(changed.tree, Random(style))
     spans = written.spans
     lines = {line for path in (*changed.parts, *changed.beside) for line in spans[path].lines}
@@ -331,7 +300,26 @@ def change_tree(dice: Random, tree: Any, more: Any, style: int) -> tuple[str, Te
     for path in (*changed.parts, *changed.lacking):
         lines |= set(_served(changed.tree, path, spans))
     lines |= set(_uses(_names(tree) - _names(changed.tree), changed.tree, spans))
-    return mutate.__name__, Text(written.text, frozenset(lines))
+    return how, Text(written.text, frozenset(lines))
+
+
+def change_often(dice: Random, tree: Any, more: Any, style: int) -> str:
+    """Several changes, of the tree and of its lines, written."""
+    for _ in range(dice.randint(2, 6)):
+        tree = _changed(dice, tree, more)[1].tree
+    text = Writer(tree, Random(style)).text
+    for _ in range(dice.choice((0, 0, 0, 1, 2))):
+        text = change_line(dice, text)[1].text
+    return text
+
+
+def _changed(dice: Random, tree: Any, more: Any) -> tuple[str, Changed]:
+    for _ in range(100):
+        mutate = dice.choices(list(TREE), list(TREE.values()))[0]
+        changed = mutate(dice, copied(tree), more)
+        if changed is not None:
+            return mutate.__name__, changed
+    return "as it was", Changed(tree, ((),))
 
 
 _NAMED_BY_KEY = ("models", "prompts", "matrix", "mix")
@@ -352,7 +340,9 @@ def _names(tree: Any) -> set[str]:
 def _uses(names: set[str], tree: Any, spans: Mapping[Path, Span]) -> Iterable[int]:
     """Where these names are used."""
     for path, node in walk(tree) if names else ():
-        if isinstance(node, str) and any(node == name or node.startswith(f"{name}[") or f"matrix.{name}" in node for name in names):
+        if isinstance(node, str) and any(
+            node == name or node.startswith(f"{name}[") or f"matrix.{name}" in node for name in names
+        ):
             yield from spans[path].lines
         for index, pair in enumerate(node if isinstance(node, Pairs) else ()):
             if str(pair[0]) in names:

@@ -62,7 +62,7 @@ def run(ground: Ground, seed: int, first: int, last: int) -> Tally:
     before = peak()
     for number, given in inputs(ground, seed, first, last):
         with ground.with_files(given.files):
-            tried = ground.try_spec(given.spec, trusted=given.trusted)
+            tried = ground.try_specs(given.planned, trusted=given.trusted)
         tally.tried += 1
         tally.ways[given.how] += 1
         tally.fine += not tried.faults and not tried.broke
@@ -92,7 +92,7 @@ def _smallest(ground: Ground, number: int, given: Input, why: str) -> Broken:
 
     def still(data: bytes) -> bool:
         with ground.with_files({**given.files, name: data}):
-            return _sort(ground.try_spec(given.spec, trusted=given.trusted).broke) == wanted
+            return _sort(ground.try_specs(given.planned, trusted=given.trusted).broke) == wanted
 
     return Broken(number, given.how, why, given.files[given.spec], name, shrunk(given.files[name], still))
 

@@ -54,12 +54,12 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_what_takes_a_careless_reader_for_ever_is_read_at_once(ground: Ground, name: str) -> None:
     ground.put({"specs/fuzzed.yaml": HARD[name].encode()})
-    assert not ground.try_spec("specs/fuzzed.yaml").broke
+    assert not ground.try_specs(["specs/fuzzed.yaml"]).broke
 
 
 def test_text_that_a_spec_quotes_is_told_in_one_line(ground: Ground) -> None:
     ground.put({"specs/fuzzed.yaml": (HEAD + 'checks: [{name: c, kind: "x\\n::error::y"}]\n').encode()})
-    tried = ground.try_spec("specs/fuzzed.yaml")
+    tried = ground.try_specs(["specs/fuzzed.yaml"])
     assert not tried.broke
     assert [len(str(fault).split("\n")) for fault in tried.faults] == [3]
 

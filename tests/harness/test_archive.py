@@ -171,7 +171,7 @@ def test_what_is_no_plain_file_is_left_alone_and_the_folders_are_asked(
     for _ in range(2):
         (said,) = _known(runs)
         assert said == (
-            f"{FILE} can't be used, so what was asked before is known from the run folders alone: it is no plain file"
+            f"{FILE} can't be read, so what was asked before is known from the run folders alone: it is no plain file"
         )
     (third,) = _recorded(runs, "000000")
     assert remember(third, PLAN) == [
@@ -259,7 +259,7 @@ def test_a_history_that_may_not_be_written_is_read_and_told(outside: Path) -> No
     (outside / LOCK).chmod(0o666)
     looks, said, written = _child(outside, NOBODY)
     assert looks == str({CHECK.id: 3})
-    assert said.startswith(f"{FILE} can't be used, so what was asked before is known from the run folders alone: ")
+    assert said.startswith(f"{FILE} can't be written, so what it lacked was looked up in the run folders: ")
     assert "readonly" in said
     assert written.startswith(f"{FILE} can't be written, and the next run takes this one in: ")
     shutil.rmtree(outside / "20260101-000001-000ab")
@@ -290,11 +290,18 @@ def test_a_full_disk_is_told_and_leaves_the_history_as_it_was(outside: Path, lim
     before = (outside / FILE).read_bytes()
     looks, said, written = _child(outside, f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))")
     assert looks == str({CHECK.id: 3})
-    assert said.startswith(f"{FILE} can't be used, so what was asked before is known from the run folders alone: ")
+    assert said.startswith(f"{FILE} can't be written, so what it lacked was looked up in the run folders: ")
     assert written.startswith(f"{FILE} can't be written, and the next run takes this one in: ")
     assert (outside / FILE).read_bytes() == before
     assert _rows(outside / FILE)
     assert _known(outside, 3) == ()
+
+
+def test_a_python_without_sqlite_runs_and_says_what_it_does_not_know(outside: Path) -> None:
+    looks, said, written = _child(outside, 'sys.modules["sqlite3"] = None')
+    assert looks == "{}"
+    assert said == f"{FILE} can't be used, and nothing is known of earlier runs: this Python has no sqlite3"
+    assert written.endswith("this Python has no sqlite3")
 
 
 # ------------------------------------------------------------------------------------ others, and deaths
@@ -439,7 +446,7 @@ def test_without_room_for_a_copy_an_older_history_stays_as_it_is_and_is_read(old
     before = (older / FILE).read_bytes()
     (older / f"{FILE}.v1.bak").mkdir()
     (said,) = _known(older)
-    assert said.startswith(f"{FILE} can't be used")
+    assert said.startswith(f"{FILE} can't be written")
     assert (older / FILE).read_bytes() == before
     assert not [path for path in older.iterdir() if path.name.startswith(f".{FILE}")]
 
@@ -484,5 +491,5 @@ def test_a_run_over_a_damaged_history_is_as_any_other_and_says_so(project: Proje
     ran = project.hallmark("run", "-n2")
     assert ran.status == 0, ran.out + ran.err
     assert ran.certificate.checks[0].look == 3
-    assert f"{FILE} can't be used, so what was asked before is known from the run folders alone" in ran.out
+    assert f"{FILE} can't be read, so what was asked before is known from the run folders alone" in ran.out
     assert f"{FILE} can't be written, and the next run takes this one in: it is no plain file" in ran.out

@@ -430,7 +430,7 @@ def test_one_case_file_serves_several_checks(folder: Folder) -> None:
         ("text", ["a.yaml:1:1: wrong-type"]),
         ("name: x\n", ["a.yaml:1:1: missing-key"]),
         ("hallmark: 1\n", ["a.yaml:1:1: no-checks"]),
-        ("hallmark: 1\nchecks: []\n", ["a.yaml:1:1: no-checks"]),
+        ("hallmark: 1\nchecks: []\n", ["a.yaml:2:1: no-checks"]),
         ("hallmark: 1.0\nchecks: 7\n", ["a.yaml:2:9: wrong-type"]),
         ("hallmark: true\n", ["a.yaml:1:11: wrong-value"]),
         ("hallmark: 1\nchecks: {}\nmodels: []\n", ["a.yaml:2:9: wrong-type", "a.yaml:3:9: wrong-type"]),
