@@ -37,6 +37,8 @@ _NO_MARGIN = "it asks whether the difference is 0, and knows no margin"
 _NO_CLUSTERS = "cases in clusters, or asked repeatedly, tell less than as many independent pairs"
 _SPENT = 1e-6
 """What the exact test spends of alpha beforehand, at most."""
+_FINEST = 1e-9
+"""Of a margin on its scale, and of an alpha: below it there is nothing that any number of cases could show."""
 
 
 def faults(check: Check) -> Iterator[Objection]:
@@ -133,6 +135,9 @@ def _within_faults(check: Check, metric: str) -> Iterator[Objection]:
 
 def _bar_faults(check: Check) -> Iterator[Objection]:
     claim, metric = claim_of(check), metric_of(check).word
+    if alpha_of(check) < _FINEST:
+        what = "a confidence so close to 1 is more than any number of cases could give"
+        yield Objection(("confidence",), "confidence", what, "write one such as 0.95, or 0.999")
     if claim.word not in _MARGINS:
         return
     path = ("claim", claim.word, "margin")
@@ -145,6 +150,9 @@ def _bar_faults(check: Check) -> Iterator[Objection]:
     if reach is not None and reach > 0 and claim.margin >= reach:
         what = f"no two scores are further apart than {reach:g}: a margin of {claim.margin:g} asks nothing"
         yield Objection(path, "margin", what, f"write it below {reach:g}")
+    if claim.margin < _FINEST * (reach or 1.0):
+        what = f"a margin of {claim.margin:g} is finer than any number of cases could show"
+        yield Objection(path, "margin", what, "write how much worse is still good enough, such as 0.02")
 
 
 def _case_faults(check: Check) -> Iterator[Objection]:
@@ -293,16 +301,12 @@ def _least_of_looks(check: Check, claim: Claim, alpha: float) -> int:
     return ceil(log(alpha if claim.word == "superior" else alpha / 2) / log(0.5) - 1e-9) + 1
 
 
-_FINEST = 1e-12
-"""Of a share of the scale: a finer one would be told as this one, which takes more cases than anybody has."""
-
-
 def least_alike(share: float, alpha: float) -> int:
     """The fewest, none of which differs, that bound a loss by this share of the scale.
 
     Of the exact test a floor: at an alpha below .05 it takes up to a tenth more.
     """
-    return ceil(log(alpha - min(_SPENT, alpha / 100)) / log1p(-max(share, _FINEST)) - 1e-9)
+    return ceil(log(alpha - min(_SPENT, alpha / 100)) / log1p(-share) - 1e-9)
 
 
 def least_discordant(check: Check, alpha: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import ceil, isfinite, log
+from math import ceil, isfinite, log, log1p
 from typing import Any
 
 from evaluators.determinism.comparing import Close
@@ -94,7 +94,7 @@ def bound(runs: int) -> float:
 
 
 def least_runs(divergence: float) -> int:
-    runs = max(2, ceil(log(MISS) / log(1 - divergence) - 1e-9))
+    runs = max(2, ceil(log(MISS) / log1p(-max(divergence, 1e-12)) - 1e-9))
     return runs if bound(runs) <= divergence else runs + 1
 
 

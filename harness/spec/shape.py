@@ -28,7 +28,15 @@ def _validator(schema: bytes) -> Any:
     import msgspec
     import referencing
 
-    return jsonschema.Draft202012Validator(msgspec.json.decode(schema), registry=referencing.Registry())
+    # To JSON Schema 2.0 is a whole number; to what is then asked for so many rounds it is none.
+    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole)
+    extend: Any = jsonschema.validators.extend
+    validator = extend(jsonschema.Draft202012Validator, type_checker=checker)
+    return validator(msgspec.json.decode(schema), registry=referencing.Registry())
+
+
+def _is_whole(checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def shape_faults(value: Any, schema: Mapping[str, Any], spot: Spot) -> list[Fault]:
@@ -68,6 +76,8 @@ def _faults(error: Any, root: Any, spot: Spot) -> list[Fault]:
                 Fault(at, "missing-key", f"`{key}` is missing {_of('in', path)}", _how(error.schema, key))
                 for key in missing[:1]
             ]
+        case "type" if limit == "integer" and isinstance(instance, float) and instance.is_integer():
+            return [Fault(at, "wrong-type", f"{here} is {_say(instance)}", "write a whole number, without a point")]
         case "type" | "anyOf" | "oneOf":
             return [Fault(at, "wrong-type", f"{here} is {_say(instance)}", should)]
         case "const":

@@ -15,6 +15,11 @@ def pytest_unconfigure(config):
 """
 
 
+@pytest.fixture(autouse=True)
+def _from_the_very_start(project: Project) -> None:
+    project.fresh = True
+
+
 def imported(err: str) -> set[str]:
     (line,) = (line for line in err.splitlines() if line.startswith("IMPORTED"))
     return set(line.split()[1:])
