@@ -72,6 +72,8 @@ def serve() -> None:
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    rewrite: Any = importlib.import_module("_pytest.assertion.rewrite")
+    rewrite.AssertionRewritingHook._warn_already_imported = lambda hook, name: None  # as fresh ones don't warn, either
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         pid = os.fork()
@@ -110,6 +112,8 @@ def _become(asked: dict[str, Any]) -> None:
             os.dup2(handle, number)
             os.close(handle)
         sys.path[0:1] = ["", *filter(None, asked["env"].get("PYTHONPATH", "").split(os.pathsep))]
+        xdist: Any = importlib.import_module("xdist.plugin")
+        xdist._sys_path = list(sys.path)  # what it gives its workers is what it finds when it is imported
         module, *rest = asked["argv"]
         sys.argv = [module, *rest]
         status = _main(module)

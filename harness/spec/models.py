@@ -256,7 +256,7 @@ class Models:
 
     def _path(self, value: str, form: str, at: Spot, digests: dict[str, str]) -> str:
         root = self.site.root
-        if form == "folder-or-id":
+        if form == "folder-or-id" and "\0" not in value:
             if not value.startswith((".", "/", "~")) and not os.path.isdir((root / at.page.name).parent / value):
                 return value
             return f"./{shown(resolve(value, at, root, folder=True, there=False), root)}"

@@ -59,10 +59,7 @@ class _Planner:
 
     def part(self) -> Part:
         document, top = self.document, self.top
-        about = top.fill(document.about, document.top, skip=("include", "models", "checks", "defaults", "certificate"))
-        self.faults += shape_faults(
-            about.get("about", ""), envelope.TOP["properties"]["about"], find(about, ("about",), document.top)
-        )
+        about = self.about(("include", "models", "checks", "defaults", "certificate"))
         self.models.read_all()
         self.defaults()
         for raw, spot in zip(document.checks, document.checks.items_at, strict=True):
@@ -110,7 +107,7 @@ class _Planner:
 
     def over(self, parts: Sequence[Part]) -> Part:
         document, top = self.document, self.top
-        about = top.fill(document.about, document.top, skip=("include", "certificate"))
+        about = self.about(("include", "certificate"))
         for key in ("models", "defaults", "numerics"):
             if key in document.about:
                 what = f"`{key}` does nothing in a file without checks"
@@ -142,6 +139,13 @@ class _Planner:
             waivers=policy.waivers,
             notes=(),
         )
+
+    def about(self, skip: tuple[str, ...]) -> Map:
+        """What the spec says of itself, with the variables in it filled in."""
+        about: Map = self.top.fill(self.document.about, self.document.top, skip=skip)
+        schema, at = envelope.TOP["properties"]["about"], find(about, ("about",), self.document.top)
+        self.faults += shape_faults(about.get("about", ""), schema, at)
+        return about
 
     def fault(self, spot: Spot, code: str, what: str, instead: str = "") -> None:
         self.faults.append(Fault(spot, code, what, instead))

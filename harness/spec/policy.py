@@ -179,6 +179,9 @@ class Policy:
             if shape_faults(raw, envelope.WAIVER, spot):
                 continue  # it was told of when the document was read
             filled = self._top.fill(raw, spot)
+            if shape := shape_faults(filled, envelope.WAIVER, spot):
+                self._faults += shape
+                continue
             many = isinstance(filled["check"], list)
             ids: dict[str, None] = {}
             for index, name in enumerate(filled["check"] if many else [filled["check"]]):

@@ -15,6 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+import msgspec
+
+from harness.codec import to_json
+from harness.contract import Plan
 from harness.shelf import Shelf
 from harness.spec.faults import Fault, SpecFaults
 from harness.spec.memory import read_plan
@@ -117,11 +121,12 @@ class Ground:
         shelf = Shelf(self.root, lambda text: None, trusted=trusted)
         faults: list[Fault] = []
         said = broke = ""
+        plan: Plan | None = None
         before, began = peak(), time.process_time()
         try:
             with limited():
                 try:
-                    read_plan([self.root / name for name in names], shelf)
+                    plan = read_plan([self.root / name for name in names], shelf)
                 except SpecFaults as stop:
                     faults, said = stop.faults, str(stop)
         except Hung:
@@ -133,7 +138,16 @@ class Ground:
         seconds, grown = time.process_time() - began, peak() - before
         if not broke and grown > MEMORY:
             broke = f"it takes {grown >> 20} MB"
-        return Tried(faults, broke or _wrongly_said(faults, said), seconds, grown)
+        return Tried(faults, broke or _wrongly_said(faults, said) or _lost(plan), seconds, grown)
+
+
+def _lost(plan: Plan | None) -> str:
+    """What of a plan is not there any more once it was written and read: what was filled in may be of another type."""
+    try:
+        same = plan is None or msgspec.json.decode(to_json(plan), type=Plan) == plan
+    except (msgspec.MsgspecError, UnicodeEncodeError, ValueError) as error:
+        return f"the plan can't be written and read: {type(error).__name__}: {error}"
+    return "" if same else "the plan is another once it was written and read"
 
 
 def _wrongly_said(faults: list[Fault], said: str) -> str:

@@ -1,7 +1,8 @@
 """One thing changed in a spec that was good, and the lines where whoever looks for it would look.
 
 Those are the lines of what was changed; of what was taken out the line where it stood, and the line where what
-lacks it now begins; and of a name, the lines where it is used, since a reference that broke has two ends.
+lacks it now begins; of a name, the lines where it is used, since a reference that broke has two ends; of a default, where
+the checks begin that it served; and of a check's kind the check, all of whose keys it gives their meaning.
 """
 
 from __future__ import annotations
@@ -299,6 +300,8 @@ def change_tree(dice: Random, tree: Any, more: Any, style: int) -> tuple[str, Te
     lines |= {line for path in changed.lacking for line in (spans[path].key, spans[path].first)}
     for path in (*changed.parts, *changed.lacking):
         lines |= set(_served(changed.tree, path, spans))
+        if path and key_of(changed.tree, path) == "kind":
+            lines |= set(spans[path[:-1]].lines)
     lines |= set(_uses(_names(tree) - _names(changed.tree), changed.tree, spans))
     return how, Text(written.text, frozenset(lines))
 

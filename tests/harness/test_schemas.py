@@ -56,7 +56,7 @@ def _variable(value: Any) -> bool:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_good_specs_are_good_to_an_editor(path: Path) -> None:
     spec = written(path)
-    for check in spec["checks"]:
+    for check in spec.get("checks", ()):
         if "gate" in check:
             check["gate"].setdefault("pass_rate", 0.5)
     assert list(validator("spec").iter_errors(spec)) == []
