@@ -113,7 +113,7 @@ def _become(asked: dict[str, Any]) -> None:
             os.close(handle)
         sys.path[0:1] = ["", *filter(None, asked["env"].get("PYTHONPATH", "").split(os.pathsep))]
         xdist: Any = importlib.import_module("xdist.plugin")
-        xdist._sys_path = list(sys.path)  # what it gives its workers is what it finds when it is imported
+        xdist._sys_path[:] = sys.path  # what it gives its workers is what it finds when it is imported
         module, *rest = asked["argv"]
         sys.argv = [module, *rest]
         status = _main(module)
