@@ -254,7 +254,7 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
     """The items of a JSON list, one after the other, so that each has its line."""
     text = page.text
     end = _blank(text, 0)
-    line, last = 1 + text.count("\n", 0, end), end
+    line, last, begun = 1 + text.count("\n", 0, end), end, text.rfind("\n", 0, end) + 1
     if text[end : end + 1] != "[":
         raise refusal(
             Spot(page, *place(text, end)),
@@ -265,8 +265,8 @@ def _json(page: Page) -> Iterator[tuple[Any, Spot]]:
     end = _blank(text, end + 1)
     while text[end : end + 1] != "]":
         line += text.count("\n", last, end)
-        last = end
-        column = end - (text.rfind("\n", 0, end) + 1) + 1
+        begun, last = max(begun, text.rfind("\n", last, end) + 1), end
+        column = end - begun + 1
         value, end = _decode(page, end, len(text), line, column)
         yield value, Spot(page, line, column)
         end = _blank(text, end)

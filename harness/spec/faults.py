@@ -61,6 +61,7 @@ class Fault(NamedTuple):
 
 
 _LONG = 600
+_LISTED = 50
 
 
 def _in_one_line(said: str) -> str:
@@ -115,14 +116,22 @@ def in_order(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(kept.values(), key=lambda f: (f.spot.page.name, f.spot.line, f.spot.column))
 
 
+_LIKELY = 100
+"""The words that one is compared with: comparing takes long, and a spec may have thousands of names, and of slips."""
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """`did you mean ...?`, or the words there are."""
     words = sorted(known)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    likely = words
+    if len(words) > _LIKELY:
+        likely = sorted(words, key=lambda each: (each[:1] != word[:1], abs(len(each) - len(word)), each))[:_LIKELY]
+    near = difflib.get_close_matches(word, likely, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"
     return f"known here: {listed(words)}" if words else ""
 
 
 def listed(words: Sequence[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
+    said = ", ".join(f"`{word}`" for word in words[:_LISTED])
+    return f"{said} and {len(words) - _LISTED} more" if len(words) > _LISTED else said

@@ -346,8 +346,7 @@ def shown(asked: Check, found: Sequence[Outcome]) -> str:
         seconds=1.0, **structs.asdict(verdict),
     )  # fmt: skip
     rows = [
-        Row(case, outcome, f"r{place}")
-        for place, (case, outcome) in enumerate(zip(asked.cases, found, strict=True))
+        Row(case, outcome, f"r{place}") for place, (case, outcome) in enumerate(zip(asked.cases, found, strict=True))
     ]
     bad = [row for row in rows if row.outcome.outcome != "met"]
     environment = page._environment()

@@ -49,6 +49,10 @@ HARD = {
     "a pattern that goes back": HEAD
     + 'checks: [{name: c, kind: golden, model: m, compare: regex, cases: [{id: a, input: 1, expect: "(a+)+$"}]}]\n',
     "a key of many letters": HEAD + f"{'x' * 100_000}: 1\n" + CHECK,
+    "names that resemble each other": "hallmark: 1\nmodels:\n"
+    + "".join(f"  model{i}: {{echo: {{}}}}\n" for i in range(1500))
+    + "checks:\n"
+    + "".join(f"- {{name: c{i}, kind: golden, model: mdoel{i}, cases: data/cases.jsonl}}\n" for i in range(100)),
     "keys that resemble each other": HEAD + "".join(f"{'nmae' * 20}{i}: 1\n" for i in range(60)) + CHECK,
 }
 
