@@ -44,6 +44,13 @@ def certify(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """A million strange specs: hours on two cores. CI takes ten thousand."""
+    session.install("-e", ".[dev]")
+    session.run("python", "benchmarks/fuzz.py", "--many", "1000000", *session.posargs)
+
+
+@nox.session
 def schema(session: nox.Session) -> None:
     """Writes the committed JSON Schemas anew."""
     session.install("-e", ".")
