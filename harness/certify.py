@@ -6,6 +6,7 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -154,6 +155,10 @@ def certify(
     blockers = [_blocker(plan, result) for result in results if _blocks(result)]
     blockers += [_moved(plan, moved) for moved in locked.moved] if locked else []
     status, reason = _status(plan, record, results, criteria, void)
+    finished = record.end.finished if record.end else None
+    expires = policy.expiry(plan, waivers, finished) if status == "certified" else None
+    if expires and finished and datetime.fromisoformat(expires) <= datetime.fromisoformat(finished):
+        status, reason, expires = "incomplete", f"what it stands on ended on {expires}, before the run did", None
     if locked and locked.moved and status in ("certified", "inconclusive"):
         status, reason = "blocked", f"the bar moved after it was locked: {_told(locked.moved)}"
     return Certificate(
@@ -167,9 +172,7 @@ def certify(
         recommendations=recommendations(plan, record.checks, results, locked),
         score=score,
         score_meaning=meaning,
-        expires=policy.expiry(plan, waivers, record.end.finished if record.end else None)
-        if status == "certified"
-        else None,
+        expires=expires if status == "certified" else None,
         waivers=waivers,
         locked=locked,
         previous=record.begin.previous if record.begin else None,
@@ -178,7 +181,7 @@ def certify(
             *_numerics(plan, record),
             *_looks(record, results),
             *_retried(record, results),
-            *_waivers(waivers),
+            *_waivers(waivers, results),
             *_lock(locked),
             *(remark.text for remark in record.remarks),
         ),
@@ -192,17 +195,22 @@ def _followed(result: CheckResult, record: Record) -> CheckResult:
     return msgspec.structs.replace(result, trends=trends(result, earlier)) if earlier else result
 
 
-def _waivers(waivers: Sequence[WaiverResult]) -> list[str]:
+def _waivers(waivers: Sequence[WaiverResult], results: Sequence[CheckResult]) -> list[str]:
     """Waivers that nothing stands on."""
-    idle = [each for each in waivers if not each.used]
-    return [f"{each.check.rpartition('::')[2]}: the waiver at {each.at} is not needed: take it out" for each in idle]
+    erred = {result.id for result in results if result.verdict == "error"}
+    return [
+        f"{each.check.rpartition('::')[2]}: the waiver at {each.at} "
+        + ("does not hold: what went wrong can't be waived" if each.check in erred else "is not needed: take it out")
+        for each in waivers
+        if not each.used
+    ]
 
 
 def _retried(record: Record, results: Sequence[CheckResult]) -> list[str]:
     """Cases that were measured again, since what carries the model had failed."""
     said = []
     for result in results:
-        flaky = [each.case for each in record.checks.get(result.id, {}).values() if each.tries > 1]
+        flaky = list(dict.fromkeys(record.flaky.get(result.id, ())))
         if flaky:
             many = _count(len(flaky), "case")
             said.append(f"{result.name}: flaky: {many} measured again after an error of the carrier, {flaky[0]} first")

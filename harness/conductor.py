@@ -20,12 +20,20 @@ from harness.certify import PLAN, judge
 from harness.codec import digest, digest_of_file
 from harness.contract import Certificate, CheckResult, Outcome, Plan, Setting, Waiver
 from harness.history import past, remember
+from harness.ledger import CERTIFIED, Begin, End, Ledger, Remark, Resumed, certified_as
 from harness.ledger import FILE as OUTCOMES
-from harness.ledger import Begin, End, Ledger, Remark, Resumed, certified_as
 from harness.pages import CERTIFICATE, Run, tell_one
 from harness.resuming import Again
 from harness.stages import grounds, stands_on
 from harness.store import point_at, write_whole
+
+
+def _target(link: Path) -> str | None:
+    """Where a link leads; None where there is none."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return None
 
 
 class CannotBegin(Exception):
@@ -85,6 +93,9 @@ class Conductor:
                 judges=bar.judges(check.kind for check in self.plan.checks) if lock else {},
             )
             self.ledger.append([begin])
+            self._latest = _target(runs / "latest")
+            with contextlib.suppress(OSError):
+                point_at(runs / "latest", self.folder.name)
         except bar.NotALock as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise CannotBegin(str(error)) from None
@@ -105,6 +116,9 @@ class Conductor:
             self.ledger.append([Resumed(at=datetime.now(UTC).isoformat(timespec="seconds"))])
         except OSError as error:
             raise CannotBegin(f"the run in {self.folder} can't be taken up: {error.strerror}") from None
+        whole = all(len(again.record.checks.get(check.id, ())) == len(check.cases) for check in self.plan.checks)
+        if whole and not again.retried:
+            self.remarks.append(f"nothing was left to measure of the run {begin.run}")
         if self.ledger.torn:
             self.remarks.append(f"the last line of {OUTCOMES} was torn: {self.ledger.torn} bytes of it were cut off")
         self._spent = again.record.end.seconds if again.record.end else again.record.spent
@@ -211,7 +225,8 @@ class Conductor:
                 self.untold.append(f"the {name} report could not be written: {type(error).__name__}: {error}")
         with contextlib.suppress(OSError):
             point_at(self.folder.parent / "latest", self.id)
-            for spec in self.plan.specs if run.certificate.status == "certified" else ():
+            ours = not (self.folder.parent / CERTIFIED).is_symlink()
+            for spec in self.plan.specs if ours and run.certificate.status == "certified" else ():
                 link = self.folder.parent / certified_as(spec.path)
                 link.parent.mkdir(exist_ok=True)
                 point_at(link, f"../{self.id}")
@@ -223,6 +238,9 @@ class Conductor:
         if self._again is not None:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            link = self.folder.parent / "latest"
+            link.unlink() if self._latest is None else point_at(link, self._latest)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
 

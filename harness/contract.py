@@ -851,13 +851,18 @@ class Report(Protocol):
     def tell(self, pages: Pages) -> bytes: ...
 
 
-def may_be_retried(outcome: Outcome) -> bool:
-    """Whether a case may be measured again: nothing was learned of the model."""
+def is_flaky(outcome: Outcome) -> bool:
+    """Whether what carries the model failed, and nothing was learned of the model itself."""
     return outcome.outcome == "error" and outcome.carrier
 
 
+def may_be_retried(outcome: Outcome) -> bool:
+    """Whether a case may be measured again: its carrier failed, or it was left out for what its check stands on."""
+    return is_flaky(outcome) or (outcome.outcome == "skipped" and outcome.reason.startswith(STANDS_ON))
+
+
 def by_case(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
-    """The outcome of each case: what was said first stands, but where the carrier failed and it was tried again."""
+    """The outcome of each case: what was said first stands, but where nothing was learned and it was tried again."""
     found: dict[str, Outcome] = {}
     for outcome in outcomes:
         before = found.setdefault(outcome.case, outcome)

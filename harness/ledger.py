@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from harness.contract import Outcome, Previous, Setting, by_case
+from harness.contract import Outcome, Previous, Setting, by_case, is_flaky
 
 FILE = "outcomes.jsonl"
 PLAN = "plan.json"
@@ -159,3 +159,9 @@ class Record:
             else:
                 self.end = line
         self.checks = {check: by_case(found) for check, found in outcomes.items()}
+        self.flaky = {
+            check: flaky
+            for check, found in outcomes.items()
+            if (flaky := [each.case for each in found if is_flaky(each) and self.checks[check][each.case].tries > 1])
+        }
+        """By check, the cases that were measured again since what carries the model had failed."""

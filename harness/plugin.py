@@ -151,7 +151,10 @@ def _again(config: pytest.Config, specs: list[Path]) -> Again:
     except NotResumed as error:
         raise pytest.UsageError(str(error)) from None
     except SpecFaults as faults:
+        print(faults, file=sys.stderr)
         raise pytest.UsageError(f"the run can't be taken up: {faults.args[0]}") from None
+    if config.option.numerics not in (None, again.plan.numerics):
+        raise pytest.UsageError(f"the run is of {again.plan.numerics} numerics: leave `--numerics` out")
     given = {os.path.abspath(spec) for spec in specs}
     lacking = [spec.path for spec in again.plan.specs if os.path.abspath(config.rootpath / spec.path) not in given]
     if lacking:

@@ -118,6 +118,8 @@ def _under(path: str, policy: SpecFile) -> bool:
 def score(found: Sequence[CriterionResult]) -> tuple[float, str]:
     """0 to 100, and what that means."""
     met = round(100 * sum(each.weight for each in found if each.verdict == "pass"), 1)
+    if any(each.verdict != "pass" for each in found if each.weight > 0):
+        met = min(met, 99.9)  # all is all, however little is lacking
     parts = [_part(each) for each in found if each.weight > 0]
     meaning = "the weight of the criteria that are met; what is waived is not met, and the score decides nothing"
     shown = ", ".join(parts[:12]) + (f" and {len(parts) - 12} more" if len(parts) > 12 else "")

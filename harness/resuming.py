@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from harness import __version__, provenance
-from harness.codec import digest_of_file
-from harness.contract import Outcome, Plan, Site, may_be_retried
+from harness.codec import digest_of_file, to_json
+from harness.contract import Check, Outcome, Plan, Site, is_flaky, may_be_retried
 from harness.ledger import PLAN, Record
 from harness.pages import NotARun, read_run
 from harness.proof.signing import SIGNATURES
 from harness.spec.memory import read_plan
+from harness.stages import ranks
 
 
 class NotResumed(Exception):
@@ -46,12 +49,23 @@ def resume(folder: Path, site: Site, *, retry: bool) -> Again:
         raise NotResumed(f"the run in {folder} can't be taken up: {error}") from None
     if why := "; ".join(_speaks_against(run.plan, run.record, run.digests[PLAN], folder, site)):
         raise NotResumed(f"the run in {folder} can't be taken up: {why}")
-    retried = {}
-    for index, check in enumerate(run.plan.checks) if retry else ():
-        known = run.record.checks.get(check.id, {})
-        if errors := {id: outcome for id, outcome in known.items() if may_be_retried(outcome)}:
-            retried[index] = errors
-    return Again(folder, run.plan, run.record, retried)
+    return Again(folder, run.plan, run.record, _retried(run.plan, run.record) if retry else {})
+
+
+def _retried(plan: Plan, record: Record) -> dict[int, dict[str, Outcome]]:
+    """By check, what is measured again: where the carrier failed, and what was left out because of such a check."""
+    found: dict[int, dict[str, Outcome]] = {}
+    again: set[str] = set()
+    order = ranks(plan)
+    for index in sorted(range(len(plan.checks)), key=order.__getitem__):
+        check = plan.checks[index]
+        known = record.checks.get(check.id, {})
+        stood = not again.isdisjoint(check.after)
+        mine = {id: each for id, each in known.items() if is_flaky(each) or (stood and may_be_retried(each))}
+        if mine:
+            found[index] = mine
+            again.add(check.id)
+    return found
 
 
 def _speaks_against(plan: Plan, record: Record, digest: str, folder: Path, site: Site) -> Iterator[str]:
@@ -67,8 +81,8 @@ def _speaks_against(plan: Plan, record: Record, digest: str, folder: Path, site:
     changed = [name for name, known in plan.files.items() if not _same(site.root / name, known)]
     if changed:
         yield f"{changed[0]} changed since it was begun: begin a new run"
-    elif other := _remade(plan, site):
-        yield f"the model `{other}` would be another now: begin a new run"
+    elif other := _otherwise(plan, site):
+        yield f"{other} would be another now: begin a new run"
 
 
 def _same(path: Path, known: str) -> bool:
@@ -78,10 +92,23 @@ def _same(path: Path, known: str) -> bool:
         return not known  # it was not there when it was planned
 
 
-def _remade(plan: Plan, site: Site) -> str:
-    """A model that would be made otherwise now than when the run was begun; empty where all are the same."""
+def _otherwise(plan: Plan, site: Site) -> str:
+    """What would be planned otherwise now than what is in the run's folder; empty where all is the same."""
     now = read_plan([site.root / spec.path for spec in plan.specs], site, plan.numerics)
     for key, model in plan.models.items():
         if not model.was and (key not in now.models or now.models[key].recipe != model.recipe):
-            return model.name
-    return ""
+            return f"the model `{model.name}`"
+    checks = {check.id: _said(check, now) for check in now.checks}
+    for check in plan.checks:
+        if checks.pop(check.id, b"") != _said(check, plan):
+            return f"the check `{check.name}`"
+    if checks:
+        return f"the check `{next(iter(checks))}`"
+    terms = [to_json([each.specs, each.criteria, each.waivers]) for each in (plan, now)]
+    return "what the certificate asks for" if terms[0] != terms[1] else ""
+
+
+def _said(check: Check, plan: Plan) -> bytes:
+    """What a check asks; which earlier run it is held against may have changed since, by this very run."""
+    earlier = [role for role, key in check.others.items() if key in plan.models and plan.models[key].was]
+    return to_json(replace(check, others={role: key for role, key in check.others.items() if role not in earlier}))

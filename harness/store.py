@@ -39,7 +39,9 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def point_at(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target`, replacing the old one in one step."""
+    """Make `link` a symbolic link to `target`, replacing the old one in one step; what is no link is moved aside."""
+    if link.is_dir() and not link.is_symlink():
+        link.replace(link.with_name(f"{link.name}-{secrets.token_hex(4)}"))
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         fresh.unlink()

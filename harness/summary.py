@@ -12,7 +12,7 @@ from harness.contract import Certificate, CheckResult
 from harness.spec.faults import visible
 
 _COLOURS = {"pass": "green", "certified": "green", "fail": "red", "error": "red", "blocked": "red"}
-_COLOURS |= dict.fromkeys(("inconclusive", "incomplete", "unsupported"), "yellow")
+_COLOURS |= dict.fromkeys(("inconclusive", "incomplete", "unsupported", "waived"), "yellow")
 _ORDER = ("fail", "error", "inconclusive", "unsupported", "pass")
 
 
@@ -58,6 +58,12 @@ def summarise(
             _line(terminal, result.verdict, f"{result.id:<{width}}  {result.reason}")
         if len(begun) < len(certificate.checks):
             _line(terminal, "note", f"checks of which nothing was measured: {len(certificate.checks) - len(begun)}")
+        for waiver in certificate.waivers:
+            if waiver.used:
+                who = f"by {waiver.who} until {waiver.until}: {waiver.why}"
+                _line(terminal, "waived", f"{waiver.check.rpartition('::')[2]} {who} ({waiver.at})")
+        if certificate.locked and not certificate.locked.moved:
+            _line(terminal, "locked", f"before the run, {certificate.locked.digest[7:19]}")
         for note in certificate.notes:
             _line(terminal, "note", note)
         for advice in certificate.recommendations:

@@ -194,4 +194,8 @@ class Policy:
                 told[id] = spot.short
             until = self._day(filled["until"], find(raw, ("until",), spot), "the waiver ended")
             who, why = (" ".join(filled[key].split()) for key in ("who", "why"))
+            for key, said in (("who", who), ("why", why)):
+                if not any(character.isalnum() for character in said):
+                    what = f"`{key}` says nothing that can be read"
+                    self._fault(find(raw, (key,), spot), "wrong-value", what, "write it in words")
             yield Waiver(checks=tuple(ids), who=who, why=why, until=until, at=spot.short)

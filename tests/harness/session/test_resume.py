@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from harness.codec import digest
+from harness.pages import Run
 from tests.conftest import Project, Ran
 
 SLOW = "import time\ndef answer(asked):\n    time.sleep(0.02)\n    return asked\n"
@@ -195,3 +198,81 @@ def test_only_errors_of_the_carrier_are_tried_again_and_are_marked(project: Proj
     assert "first: flaky: 1 case measured again after an error of the carrier, c2 first" in again.certificate.notes
     assert again.certificate.checks[0].outcomes.met == 5
     assert "verified: blocked" in project.hallmark("verify").out
+
+
+def test_what_was_left_out_for_a_check_that_is_tried_again_is_measured_then(project: Project) -> None:
+    project.put("flaky.py", FLAKY)
+    project.cases("specs/cases.jsonl", 3)
+    project.spec(
+        "  - {name: first, kind: golden, model: m, cases: cases.jsonl}\n"
+        "  - {name: late, kind: golden, model: e, after: [first], cases: cases.jsonl}\n",
+        '{m: {python: "flaky:answer", batch: 1}, e: {echo: {}}}',
+    )
+    first = project.hallmark("run", "specs", "--allow-python", "-n1")
+    assert [check.verdict for check in first.certificate.checks] == ["error", "inconclusive"]
+    again = project.hallmark("run", "--resume", "latest", "--retry-errors", "--allow-python", "-n0")
+    assert again.status == 0, again.out + again.err
+    notes = [note for note in again.certificate.notes if "flaky" in note]
+    assert notes == ["first: flaky: 1 case measured again after an error of the carrier, c2 first"]
+    assert project.hallmark("verify").status == 0
+
+
+def test_a_plan_that_was_edited_with_its_digest_is_not_taken_up(project: Project) -> None:
+    project.cases("specs/cases.jsonl", 4)
+    project.spec("  - {name: a, kind: golden, model: m, cases: cases.jsonl, gate: {pass_rate: 0.9}}\n")
+    ran = project.hallmark("run", "specs/a.yaml::golden::a::c1", "-n0")
+    folder = ran.run
+    data = (folder / "plan.json").read_bytes()
+    plan = json.loads(data)
+    plan["checks"][0]["cases"] = plan["checks"][0]["cases"][1:]
+    edited = json.dumps(plan, separators=(",", ":")).encode()
+    (folder / "plan.json").write_bytes(edited)
+    record = (folder / "outcomes.jsonl").read_text()
+    (folder / "outcomes.jsonl").write_text(record.replace(digest(data), digest(edited)))
+    again = project.hallmark("run", "--resume", "latest", "-n0")
+    assert again.status == 4
+    assert "the check `a` would be another now: begin a new run" in again.err
+
+
+def test_latest_is_the_run_that_began_last_and_is_taken_up_by_that_name(project: Project) -> None:
+    prepared(project, 8)
+    assert project.hallmark("run", "specs", "--allow-python", "-n0").status == 0
+    before = (project.folder / "runs/latest").resolve()
+    process = project.start("harness.cli", "run", "specs", "--allow-python", "-n0")
+    deadline = time.monotonic() + 60
+    while (project.folder / "runs/latest").resolve() == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+    assert project.hallmark("verify").status != 0
+    ran = project.hallmark("run", "--resume", "latest", "--allow-python", "-n0")
+    assert ran.status == 0, ran.out + ran.err
+    assert ran.run != before
+    more = project.hallmark("run", "--resume", "latest", "--allow-python", "-n0")
+    assert "nothing was left to measure" in more.out
+
+
+def test_a_folder_in_the_place_of_latest_is_moved_aside(project: Project) -> None:
+    project.spec("  - {name: a, kind: golden, model: m, cases: [{id: a, input: x, expect: x}]}\n")
+    project.hallmark("run", "specs", "-n0")
+    latest = project.folder / "runs/latest"
+    kept = latest.resolve()
+    latest.unlink()
+    shutil.copytree(kept, latest)
+    ran = project.hallmark("run", "specs", "-n0")
+    assert ran.status == 0
+    assert latest.is_symlink()
+    assert ran.run != kept
+
+
+def test_a_run_that_ends_after_its_own_last_day_certifies_nothing(project: Project) -> None:
+    project.spec(
+        "  - {name: a, kind: golden, model: m, cases: [{id: a, input: x, expect: x}]}\n",
+        more='certificate: {expires: "2099-01-01"}\n',
+    )
+    ran = project.hallmark("run", "specs", "-n0")
+    plan, record = (ran.run / "plan.json").read_bytes(), (ran.run / "outcomes.jsonl").read_text()
+    late = re.sub(r'"finished":"[^"]*"', '"finished":"2099-01-02T00:00:00+00:00"', record).encode()
+    assert Run(plan, late).certificate.status == "incomplete"
+    in_time = re.sub(r'"finished":"[^"]*"', '"finished":"2099-01-01T23:59:59+00:00"', record).encode()
+    assert Run(plan, in_time).certificate.status == "certified"
