@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from harness.ledger import Begin
 
 FILE = "hallmark.lock"
 SCHEMA = "hallmark/lock/1"
+GONE = "gone"
 MOST = 100
 """Options of a check that are told one by one where they moved; of more, the keys they stand under."""
 _LONG = 300
@@ -64,15 +66,19 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     judges: dict[str, str]
     checks: dict[str, Bar]
     digest: str
+    gone: list[str] = []
+    """Its specs whose files were not there as it was read for a run: in the run's record, and never in the file."""
 
 
 # --------------------------------------------------------------------------------------------- the file
 
 
 def read(root: Path) -> dict[str, Any] | None:
-    """The lock of a project, where there is one; NotALock where that can't be believed."""
+    """The lock of a project, where there is one, and which of its specs are gone; NotALock where it can't be read."""
     path = root / FILE
     try:
+        if path.is_symlink() and not _leads_inside(path, root):
+            raise NotALock(f"{FILE} is a link that leads out of the project, or nowhere; {_ANEW}")
         if not stat.S_ISREG(path.stat().st_mode):
             raise NotALock(f"{FILE} is not a regular file; {_ANEW}")
         data = path.read_bytes()
@@ -88,9 +94,19 @@ def read(root: Path) -> dict[str, Any] | None:
         told = False
     if not told:
         raise NotALock(f"{FILE} is no lock that can be read; {_ANEW}")
-    if known.digest != _sealed(found):
+    if known.digest != _sealed(found) or GONE in found:
         raise NotALock(f"{FILE} was edited by hand: its digest does not fit; {_ANEW}")
-    return found
+    gone = [path for path in sorted(known.specs) if not _is_there(path, root)]
+    return {**found, GONE: gone} if gone else found
+
+
+def _leads_inside(link: Path, root: Path) -> bool:
+    real = os.path.realpath(link)
+    return os.path.exists(real) and Path(real).is_relative_to(os.path.realpath(root))
+
+
+def _is_there(spec: str, root: Path) -> bool:
+    return os.path.isfile(root / spec)
 
 
 def locked(plan: Plan, root: Path, kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -103,7 +119,7 @@ def locked(plan: Plan, root: Path, kept: Mapping[str, Any] | None = None) -> dic
         asked["specs"][path]["text"] = {name: plan.files[name] for name in names}
     if kept is not None:
         for path in kept["specs"]:
-            if path not in asked["specs"] and (root / path).exists():
+            if path not in asked["specs"] and _is_there(path, root):
                 _keep(path, kept, asked)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     made = {"schema": SCHEMA, "locked": now, "hallmark": __version__, **asked}
@@ -256,11 +272,13 @@ def held(plan: Plan, begin: Begin) -> Locked | None:
         return None
     lock = msgspec.convert(begin.lock, Lock)
     mine = [spec.path for spec in plan.specs if spec.path in lock.specs]
-    if not mine:
+    gone = _gone(plan, lock)
+    if not mine and not gone:
         return None
     now = _json(_asked(plan, begin.judges))
     moved = [
-        *_later(lock, begin, mine[0]),
+        *_later(lock, begin, (mine or gone)[0]),
+        *(Moved(check=path, what="the spec", was=_size(path, lock), now=None) for path in gone),
         *(each for path in mine for each in _spec_moved(path, begin.lock, now)),
         *_waived_elsewhere(plan, mine),
     ]
@@ -274,9 +292,21 @@ def held(plan: Plan, begin: Begin) -> Locked | None:
     )
 
 
+def _gone(plan: Plan, lock: Lock) -> list[str]:
+    """Locked specs that the run did not ask, and could not: their files were not there when it began."""
+    asked = {spec.path for spec in plan.specs}
+    return [path for path in lock.gone if path in lock.specs and path not in asked]
+
+
+def _size(path: str, lock: Lock) -> str:
+    """How much a spec held; one that stood over others has no checks of its own."""
+    n = len(_of(path, lock.checks))
+    return f"{n:,} check{'' if n == 1 else 's'}" if n else "no check of its own"
+
+
 def _later(lock: Lock, begin: Begin, path: str) -> Iterator[Moved]:
     """What can't be of a lock that was there before the run, and has been one since."""
-    seal = _sealed(begin.lock or {})
+    seal = _sealed({key: value for key, value in (begin.lock or {}).items() if key != GONE})
     if lock.digest != seal:
         yield Moved(check=path, what="the lock", was=lock.digest[7:19], now=seal[7:19])
     if datetime.fromisoformat(lock.locked) > datetime.fromisoformat(begin.started):
@@ -383,13 +413,18 @@ def told(moved: Moved) -> str:
     """What moved, in a few words."""
     if moved.what == "the check":
         return "it was locked, and is not there any more"
+    if moved.what == "the spec":
+        return f"it was locked, with {moved.was}, and its file is not there any more"
     if moved.what == "the time of the lock":
         return f"it was locked at {moved.was}, after the run began at {moved.now}"
     if moved.what == "the lock":
         return f"the lock was edited: its digest is {moved.now} and not {moved.was}"
     name = moved.what.replace("\n", "\\n")
     what = name if name.startswith("the ") else f"`{name}`"
-    return f"{what} was {said(moved.what, moved.was)} when it was locked, and is {said(moved.what, moved.now)}"
+    was, now = said(moved.what, moved.was), said(moved.what, moved.now)
+    if moved.what == "the cases":
+        return f"{what} were {was} when they were locked, and are {now}"
+    return f"{what} was {was} when it was locked, and is {now}"
 
 
 def said(what: str, value: Any) -> str:

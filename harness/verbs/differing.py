@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,7 +27,8 @@ def diff_runs(given: argparse.Namespace) -> int:
     sides: list[Side | None] = [None if path is None else _side(path) for path in paths]
     for at, other in ((0, 1), (1, 0)):
         if sides[at] is None:
-            sides[at] = _side(_certified(folder, sides[other]))
+            paths[at] = last = _certified(folder, sides[other])
+            sides[at] = _side(last)
     was, now = sides
     assert was is not None
     assert now is not None
@@ -37,6 +38,9 @@ def diff_runs(given: argparse.Namespace) -> int:
         raise Mistake(f"these runs can't be compared: {type(error).__name__}: {error}") from None
     if given.json:
         say_json(found)
+    elif len({os.path.realpath(path) for path in paths if path}) == 1:
+        name = f"`{given.was}` and `{given.now}` are" if given.was != given.now else f"`{given.was}` twice is"
+        say(f"{name} one run, {found.now.run.id}: nothing differs from itself")
     else:
         for line in _lines(found):
             say(line)
@@ -110,6 +114,7 @@ def _doubt(said: str) -> None:
 
 class _Made(msgspec.Struct):
     record: dict[str, str]
+    files: dict[str, Any] = {}
 
 
 class _Certificate(msgspec.Struct):
@@ -118,11 +123,16 @@ class _Certificate(msgspec.Struct):
 
 def _edited(folder: Path, digests: Mapping[str, str]) -> bool:
     """Whether a certificate does not say that it was made of this record."""
+    made = made_of(folder)
+    return made is None or made.record != digests
+
+
+def made_of(folder: Path) -> _Made | None:
+    """What a certificate says that it was made of; None where it does not."""
     try:
-        found = msgspec.json.decode((folder / "certificate.json").read_bytes(), type=_Certificate)
+        return msgspec.json.decode((folder / "certificate.json").read_bytes(), type=_Certificate).provenance
     except (OSError, ValueError, RecursionError):
-        return True
-    return found.provenance.record != digests
+        return None
 
 
 def _lines(found: Diff) -> Iterator[str]:

@@ -55,9 +55,12 @@ def _diff(given: argparse.Namespace) -> int:
 
 
 def _some(text: str) -> int:
-    n = int(text)
+    try:
+        n = int(text)
+    except ValueError:
+        n = 0
     if n < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text[:40]!a} is no number of runs; write 1 or more")
     return n
 
 
@@ -95,10 +98,12 @@ class _Past(NamedTuple):
     problem: str
     """Why there is nothing to tell."""
     marks: tuple[str, ...]
+    over: tuple[str, ...] = ()
+    """Files without checks of their own, which stood over its specs."""
 
     @property
     def specs(self) -> list[str]:
-        return sorted({found.id.partition("::")[0] for found in self.told.checks}) if self.told else []
+        return sorted({*self.over, *(found.id.partition("::")[0] for found in self.told.checks)}) if self.told else []
 
 
 def _runs(given: argparse.Namespace) -> int:
@@ -149,7 +154,16 @@ def _past(folder: Path, name: str, marks: tuple[str, ...]) -> _Past:
     told, problem = told_of(folder / name)
     match = _ID.fullmatch(name)
     by_name = "{}-{}-{}T{}:{}:{}+00:00".format(*match.groups()) if match else ""
-    return _Past(name, told.run.started if told else by_name, told, problem, marks)
+    over = _over(folder / name) if told else ()
+    return _Past(name, told.run.started if told else by_name, told, problem, marks, over)
+
+
+def _over(folder: Path) -> tuple[str, ...]:
+    from harness.spec.places import OVER
+    from harness.verbs.differing import made_of
+
+    made = made_of(folder)
+    return tuple(name for name in made.files if name.rpartition("/")[2] in OVER) if made else ()
 
 
 def told_of(folder: Path) -> tuple[Told | None, str]:

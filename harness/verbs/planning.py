@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 def offer(verb: Verb) -> None:
     add_paths(verb("validate", _validate, "Read the specs strictly and say everything that is wrong with them."))
-    plan = verb("plan", _show_plan, "Show what would run: checks, cases, models, and how long it took last time.")
+    plan = verb(
+        "plan",
+        _show_plan,
+        "Show what would run: checks, cases, models, and how long it took last time; exit status 1 where what was "
+        "locked moved.",
+    )
     plan.add_argument("--oc", action="store_true", help="what each gate can show: its operating characteristics")
     plan.add_argument(
         "--lock", action="store_true", help="write hallmark.lock: what is asked, for runs to be held against"
@@ -38,6 +44,10 @@ def _show_plan(given: argparse.Namespace) -> int:
     from harness.shelf import is_built
     from harness.spec.faults import visible
 
+    for path in given.paths if given.lock else ():
+        spec, of, _ = path.partition("::")
+        if of and not Path(path).exists():
+            raise Mistake(f"whole specs are locked, and not checks of them: `hallmark plan --lock {shlex.quote(spec)}`")
     plan, shelf = read(given)
     last = _last_times(shelf.root)
     for spec in plan.specs:
@@ -55,22 +65,33 @@ def _show_plan(given: argparse.Namespace) -> int:
     print(f"{count(len(plan.checks), 'check')}, {count(plan.cases(), 'case')}")
     for note in plan.notes:
         print(f"note: {note}")
-    for line in _lock(plan, shelf.root) if given.lock else _held(plan, shelf.root):
+    if given.lock:
+        for line in _lock(plan, shelf.root):
+            print(visible(line))
+        return 0
+    lock = _lock_at(shelf.root)
+    found = _against(plan, lock)
+    for line in _held(lock, found):
         print(visible(line))
-    return 0
+    return 1 if found and found.moved else 0
 
 
-def _held(plan: Plan, root: Path) -> Iterator[str]:
-    """What is locked of a plan, and what moved since, in lines; a mistake where the lock can't be read."""
+def _lock_at(root: Path) -> dict[str, Any] | None:
+    """The project's lock; a mistake where it can't be read."""
     from harness import bar
 
     try:
-        lock = bar.read(root)
+        return bar.read(root)
     except bar.NotALock as error:
         raise Mistake(str(error)) from None
-    found = _against(plan, lock)
+
+
+def _held(lock: dict[str, Any] | None, found: Locked | None) -> Iterator[str]:
+    """What is locked of a plan, and what moved since, in lines."""
+    from harness.bar import FILE
+
     if lock is not None and found is None:
-        yield f"not locked: {bar.FILE} holds none of these specs"
+        yield f"not locked: {FILE} holds none of these specs"
     if found is None:
         return
     yield f"locked: {count(found.checks, 'check')}, {found.digest[7:19]} of {found.at}"

@@ -198,6 +198,47 @@ def test_only_the_specs_of_the_run_are_held_against_the_lock() -> None:
     assert (found.moved, found.unlocked, found.checks) == ((), (check("b", spec="specs/b.yaml").id,), 1)
 
 
+def _gone(now: Plan, *paths: str, locked: Plan | None = None) -> Locked | None:
+    """What is held of a plan in a run that found these specs gone."""
+    both = locked or plan(check("a"), check("b", spec="specs/b.yaml"))
+    lock = {**_lock(both), bar.GONE: list(paths)}
+    return bar.held(now, Begin(run="r", started=RUN, plan="", machine={}, lock=lock, judges=JUDGES))
+
+
+def test_a_locked_spec_that_is_gone_moved_though_it_is_not_asked() -> None:
+    for now, checks in ((plan(check("a")), 1), (plan(check("z", spec="specs/z.yaml")), 0)):
+        found = _gone(now, "specs/b.yaml")
+        assert found is not None
+        assert [(each.check, each.what, each.was, each.now) for each in found.moved] == [
+            ("specs/b.yaml", "the spec", "1 check", None)
+        ]
+        assert bar.told(found.moved[0]) == "it was locked, with 1 check, and its file is not there any more"
+        assert found.checks == checks
+
+
+def test_what_a_record_says_is_gone_counts_only_where_it_was_locked_and_is_not_asked() -> None:
+    found = _gone(plan(check("a")), SPEC, "specs/never.yaml")
+    assert found is not None
+    assert found.moved == ()
+    assert _gone(plan(check("z", spec="specs/z.yaml")), "specs/never.yaml") is None
+
+
+def test_a_file_over_specs_that_is_gone_moved_too() -> None:
+    over = SpecFile(path="specs/certificate.yaml", name="c", over=True)
+    own = plan(check())
+    found = _gone(own, over.path, locked=replace(own, specs=(*own.specs, over)))
+    assert found is not None
+    assert [(each.check, each.what, each.was) for each in found.moved] == [
+        (over.path, "the spec", "no check of its own")
+    ]
+
+
+def test_cases_are_many_in_what_is_told_of_them() -> None:
+    found = _held(plan(check()), plan(check(cases=check().cases[::-1]))).moved
+    was, now = found[0].was, found[0].now
+    assert [bar.told(each) for each in found] == [f"the cases were {was} when they were locked, and are {now}"]
+
+
 def test_a_file_whose_text_alone_is_another_is_reworded() -> None:
     files = {SPEC: "sha256:1", "specs/_f.yaml": "sha256:2"}
     was, now = plan(check(), files=files), plan(check(), files={**files, "specs/_f.yaml": "sha256:3"})
@@ -285,6 +326,8 @@ def test_there_is_no_lock_where_there_is_no_file(tmp_path: Path) -> None:
 
 def test_a_lock_is_read_as_it_was_written_whoever_breaks_its_lines(tmp_path: Path) -> None:
     lock = _lock(plan(check()))
+    (tmp_path / SPEC).parent.mkdir()
+    (tmp_path / SPEC).touch()
     (tmp_path / bar.FILE).write_bytes(bar.spelled(lock))
     assert bar.read(tmp_path) == lock
     (tmp_path / bar.FILE).write_bytes(bar.spelled(lock).replace(b"\n", b"\r\n"))
@@ -313,6 +356,37 @@ def test_a_lock_is_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / bar.FILE).mkdir()
     with pytest.raises(bar.NotALock, match="not a regular file"):
         bar.read(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["nowhere", bar.FILE, "../outside.lock", "/dev/null"])
+def test_a_link_out_of_the_project_or_to_nowhere_is_no_lock_and_not_none(tmp_path: Path, target: str) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (tmp_path / "outside.lock").write_bytes(bar.spelled(_lock(plan(check()))))
+    (root / bar.FILE).symlink_to(target)
+    with pytest.raises(bar.NotALock, match="leads out of the project, or nowhere; lock anew"):
+        bar.read(root)
+
+
+def test_a_link_within_the_project_is_read(tmp_path: Path) -> None:
+    (tmp_path / "kept.lock").write_bytes(bar.spelled(_lock(plan(check()))))
+    (tmp_path / bar.FILE).symlink_to("kept.lock")
+    assert bar.read(tmp_path) is not None
+
+
+def test_what_is_gone_is_noted_as_the_lock_is_read_and_can_not_be_written_into_it(tmp_path: Path) -> None:
+    lock = _lock(plan(check("a"), check("b", spec="specs/b.yaml"), check("d", spec="specs/d.yaml")))
+    (tmp_path / SPEC).parent.mkdir()
+    (tmp_path / SPEC).touch()
+    (tmp_path / "specs/d.yaml").mkdir()
+    (tmp_path / bar.FILE).write_bytes(bar.spelled(lock))
+    found = bar.read(tmp_path)
+    assert found == {**lock, bar.GONE: ["specs/b.yaml", "specs/d.yaml"]}
+    empty = {**lock, bar.GONE: []}
+    for file in (found, {**empty, "digest": bar._sealed(empty)}):
+        (tmp_path / bar.FILE).write_bytes(bar.spelled(file))
+        with pytest.raises(bar.NotALock, match="edited by hand"):
+            bar.read(tmp_path)
 
 
 @given(data=st.data())
@@ -378,13 +452,14 @@ def test_a_threshold_that_is_lowered_after_locking_blocks_the_certificate(projec
     _write(project, 0.5)
     shown = hallmark("plan")
     said = "moved: specs/a.yaml::golden::c: `gate.pass_rate` was 0.9 when it was locked, and is 0.5"
-    assert (shown.status, said in shown.out) == (0, True)
+    assert (shown.status, said in shown.out) == (1, True)
     ran = project.pytest("specs")
     assert (ran.status, ran.certificate.status) == (1, "blocked")
     assert ran.certificate.locked is not None
     assert [(each.what, each.was, each.now) for each in ran.certificate.locked.moved] == [("gate.pass_rate", 0.9, 0.5)]
     again = hallmark("plan", "--lock")
-    assert said in again.out, "it is told once more when it is locked so"
+    assert (again.status, said in again.out) == (0, True), "it is told once more when it is locked so"
+    assert hallmark("plan").status == 0
     assert project.pytest("specs").certificate.status == "certified"
 
 
@@ -435,6 +510,55 @@ def test_locking_some_specs_keeps_what_is_locked_of_the_others(project: Project,
     (project.folder / "specs/b.yaml").unlink()
     hallmark("plan", "--lock", "specs/a.yaml")
     assert list(json.loads((project.folder / bar.FILE).read_text())["specs"]) == ["specs/a.yaml"]
+
+
+def test_a_locked_spec_that_is_removed_or_renamed_blocks_until_it_is_locked_anew(
+    project: Project, hallmark: Command
+) -> None:
+    _write(project, name="a")
+    _write(project, name="b")
+    hallmark("plan", "--lock")
+    alone = project.pytest("specs/a.yaml").certificate.locked
+    assert alone is not None
+    assert alone.moved == (), "the other file is there"
+    (project.folder / "specs/b.yaml").rename(project.folder / "specs/z.yaml")
+    shown = hallmark("plan")
+    said = "moved: specs/b.yaml: it was locked, with 1 check, and its file is not there any more"
+    assert (shown.status, said in shown.out) == (1, True)
+    ran = project.pytest("specs")
+    assert (ran.status, ran.certificate.status) == (1, "blocked")
+    assert ran.certificate.locked is not None
+    assert [(each.check, each.what) for each in ran.certificate.locked.moved] == [("specs/b.yaml", "the spec")]
+    (project.folder / "specs/b.yaml").write_text("hallmark: 1\nchecks: []\n")
+    assert hallmark("verify").status == 1, "a run that is blocked, told from its record alone"
+    (project.folder / "specs/b.yaml").unlink()
+    again = hallmark("plan", "--lock")
+    assert (again.status, said in again.out) == (0, True)
+    assert bar.GONE not in json.loads((project.folder / bar.FILE).read_text())
+    assert hallmark("plan").status == 0
+    assert project.pytest("specs").certificate.status == "certified"
+
+
+def test_a_link_in_place_of_a_lock_is_a_usage_error_until_it_is_locked_anew(
+    project: Project, hallmark: Command
+) -> None:
+    _write(project)
+    (project.folder / bar.FILE).symlink_to("nowhere")
+    for ran in (hallmark("plan"), project.hallmark("run", "specs", "-n0")):
+        assert ran.status == 4
+        assert "hallmark.lock is a link that leads out of the project, or nowhere" in ran.err
+    assert hallmark("plan", "--lock").status == 0
+    assert not (project.folder / bar.FILE).is_symlink()
+    assert not (project.folder / "nowhere").exists()
+    assert hallmark("plan").status == 0
+
+
+def test_of_a_check_to_be_locked_alone_it_is_said_that_whole_specs_are(project: Project, hallmark: Command) -> None:
+    _write(project)
+    ran = hallmark("plan", "--lock", "specs/a.yaml::golden::c")
+    assert ran.status == 4
+    assert "whole specs are locked, and not checks of them: `hallmark plan --lock specs/a.yaml`" in ran.err
+    assert not (project.folder / bar.FILE).exists()
 
 
 def test_what_is_kept_of_other_specs_never_gets_another_judge_unseen(

@@ -44,6 +44,20 @@ def test_a_run_is_as_itself(runs: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert not found["worse"]
     assert all(found[key] == [] for key in ("verdicts", "new", "gone", "cases", "differs"))
     assert main(["diff", "a", "a"]) == 0
+    assert capsys.readouterr().out == "`a` twice is one run, a: nothing differs from itself\n"
+
+
+def test_names_of_one_run_are_told_to_be_one_in_one_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(runs / "a", plan(check()), {"c": MET})
+    (runs / "latest").symlink_to("a")
+    (runs / "certified").mkdir()
+    (runs / "certified/specs--a.yaml").symlink_to("../a")
+    for names in (("certified", "latest"), ("latest", "certified"), ("latest", "a")):
+        assert main(["diff", *names]) == 0
+        said = f"`{names[0]}` and `{names[1]}` are one run, a: nothing differs from itself\n"
+        assert capsys.readouterr().out == said
+    record(runs / "b", plan(check()), {"c": MET})
+    assert main(["diff", "a", "b"]) == 0
     assert capsys.readouterr().out.endswith("the verdicts are the same\n")
 
 

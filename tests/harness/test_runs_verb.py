@@ -83,10 +83,19 @@ def test_as_many_as_are_asked_for_are_told_and_how_many_are_older(
     _, *lines, rest = _said(capsys, "-n", "3")
     assert [line.split()[0] for line in lines] == [_named(day)[0] for day in (7, 6, 5)]
     assert rest == "and 4 older"
-    for wrong in ("0", "-1", "x"):
+    for wrong in ("0", "-3", "x", "\x1b[2J"):
         with pytest.raises(SystemExit) as stop:
             main(["runs", "-n", wrong])
         assert stop.value.code == 4
+        assert f"{wrong!a} is no number of runs; write 1 or more" in capsys.readouterr().err
+
+
+def test_a_file_that_stood_over_specs_is_listed_among_them(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = dict.fromkeys(("specs/a.yaml", "specs/_models.yaml", "specs/certificate.yaml"), "sha256:1")
+    folder, started = _named(1)
+    record(runs / folder, plan(check(), files=files), {"c": MET}, started=started)
+    assert _said(capsys)[1].endswith("specs/a.yaml, specs/certificate.yaml")
+    assert _json(capsys)["runs"][0]["specs"] == ["specs/a.yaml", "specs/certificate.yaml"]
 
 
 def test_as_json_it_is_the_same(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
