@@ -237,11 +237,12 @@ def _told(moved: Sequence[Moved]) -> str:
 def _moved(plan: Plan, moved: Moved) -> Blocker:
     at = next((check.at for check in plan.checks if check.id == moved.check), moved.check.partition("::")[0])
     spec = moved.check.partition("::")[0]
+    there = any(each.path == spec for each in plan.specs)
     return Blocker(
         check=moved.check,
         reason=f"the bar moved after it was locked: {bar.told(moved)}",
-        at=at if ":" in at else f"{at}:1",
-        reproduce=f"hallmark plan {shlex.quote(spec)}",
+        at=at if ":" in at else f"{at}:1" if there else "hallmark.lock:1",
+        reproduce=f"hallmark plan {shlex.quote(spec)}" if there else "hallmark plan",
     )
 
 

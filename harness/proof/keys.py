@@ -48,6 +48,11 @@ def new_key(name: str, folder: Path | None = None) -> tuple[Path, Path, str]:
 
     if not _NAME.fullmatch(name):
         raise NoKey(f"`{name}` is no name for a key: write letters, digits, `_`, `-` and `.`, such as `{DEFAULT}`")
+    if plain := name.removesuffix(".pub").removesuffix(".key"):
+        if plain != name:
+            raise NoKey(
+                f"`{name}` is a file's name: write the key's name alone, without .pub or .key, such as `{plain}`"
+            )
     folder = folder or config_folder()
     paths = folder / f"{name}.key", folder / f"{name}.pub"
     for path in paths:

@@ -94,7 +94,7 @@ def run_folder(name: str) -> Path:
         root = find_root(Path.cwd())  # as a run leaves it, wherever in the project one stands
         folder = next((each for each in (root / name, root / "runs" / name) if each.is_dir()), folder)
     if not folder.is_dir():
-        raise Mistake(f"there is no run in {name}; `hallmark run specs` leaves one", 1)
+        raise Mistake(f"there is no run in {name}; `hallmark run specs` leaves one")
     return folder
 
 

@@ -227,7 +227,7 @@ def _from_paper(name: str, run: Run, found: Found) -> list[Change]:
     except NotThis as why:
         raise Mistake(f"{name}: {why}", 1) from None
     except OSError as error:
-        raise Mistake(f"{name} can't be read: {error.strerror}", 1) from None
+        raise Mistake(f"{name} can't be read: {error.strerror}") from None
     places = [change.place for change in changes]
     if len(set(places)) != len(places):
         raise Mistake(f"{name}: it has two changes of one place; take one of them out", 1)

@@ -72,13 +72,15 @@ def _formats(run: Run, folder: Path, names: Sequence[str], to: str | None, doubt
     if sent and doubts:
         raise Mistake(f"nobody is told of a run that is doubtful: {doubts[0]}", 1)
     within = folder if to is None or sent else Path(to)
-    if not within.is_dir():
-        raise Mistake(f"there is no folder {to} to write into")
+    if within.exists() and not within.is_dir():
+        raise Mistake(f"{to} is no folder to write into")
     told = {within / room.FILE: _made(name, room, "tell", run) for name, room in files.items()}
     if to is None and any((folder / name).exists() for name in SIGNATURES):
         for path, data in told.items():
             if not path.exists() or path.read_bytes() != data:
                 raise Mistake(f"the run is signed, and {path.name} is not among what was: say where else with --to", 1)
+    if told:
+        within.mkdir(parents=True, exist_ok=True)
     for path, data in told.items():
         write_whole(path, data)
     places = [str(path) for path in told]

@@ -159,7 +159,7 @@ def _lock(certificate: Certificate) -> Section | None:
     locked = certificate.locked
     if locked is None:
         return None
-    said = f"Locked {code(locked.at)} as {code(locked.digest)}, which holds {locked.checks:,} checks."
+    said = f"Locked {code(locked.at)} as {code(locked.digest)}, which holds {locked.checks:,} check{'s' * (locked.checks != 1)}."
     rows = [_moved(each) for each in locked.moved]
     rows += [f"- not locked: {code(check)}" for check in locked.unlocked]
     rows += [f"- other words, and the same said: {code(path)}" for path in locked.reworded]
@@ -167,7 +167,7 @@ def _lock(certificate: Certificate) -> Section | None:
 
 
 def _moved(each: Moved) -> str:
-    return f"- moved: {prose(each.what)} of {code(each.check)} was {code(brief(each.was))}, is {code(brief(each.now))}"
+    return f"- moved: {prose(each.what)} of {code(each.check)}, from {code(brief(each.was))} to {code(brief(each.now))}"
 
 
 def _waivers(certificate: Certificate) -> Section | None:

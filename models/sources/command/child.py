@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from harness.contract import Refused
+from harness.contract import Unreached
 
 PATIENCE = 1.0
 """Seconds that it gets to end by itself when there is nothing more to ask."""
@@ -41,7 +41,7 @@ class Child:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Refused(f"`{words[0]}` can't be started: {error.strerror}") from None
+            raise Unreached(f"`{words[0]}` can't be started: {error.strerror}") from None
         self.stdin, self.stdout, self.stderr = _pipes(self._process)
         os.set_blocking(self.stdin.fileno(), False)
         os.set_blocking(self.stderr.fileno(), False)
