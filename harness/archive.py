@@ -281,8 +281,13 @@ def opened(path: Path, *, make: bool = False, wait: float | None = None) -> Iter
     """The history in a file; where there is none yet, Missing, or one of version 0 to `make` it of."""
     with _said():
         try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):
+            there = os.lstat(path)
+            if not stat.S_ISREG(there.st_mode):
                 raise Unavailable("it is no plain file")
+            if there.st_size == 1:  # SQLite takes a single byte for nothing at all
+                unfit = Unfit("it is damaged: a single byte is left of it")
+                unfit.file = there.st_ino
+                raise unfit
         except FileNotFoundError:
             if not make:
                 raise Missing from None

@@ -48,11 +48,10 @@ def new_key(name: str, folder: Path | None = None) -> tuple[Path, Path, str]:
 
     if not _NAME.fullmatch(name):
         raise NoKey(f"`{name}` is no name for a key: write letters, digits, `_`, `-` and `.`, such as `{DEFAULT}`")
-    if plain := name.removesuffix(".pub").removesuffix(".key"):
-        if plain != name:
-            raise NoKey(
-                f"`{name}` is a file's name: write the key's name alone, without .pub or .key, such as `{plain}`"
-            )
+    if name.endswith((".pub", ".key")):
+        raise NoKey(
+            f"`{name}` is what a file is called: write a name, without {name[-4:]}, such as `{name[:-4] or DEFAULT}`"
+        )
     folder = folder or config_folder()
     paths = folder / f"{name}.key", folder / f"{name}.pub"
     for path in paths:
@@ -100,15 +99,19 @@ def private_key(given: str | None) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    if given and not Path(given).expanduser().is_file() and given.endswith(".pub"):
+        raise NoKey(f"`{given}` is a public key's name: sign by the private one, {Path(given).stem}")
     path = _found(given or DEFAULT, ".key")
     data, mode = _read(path)
-    if mode & 0o077:
+    if mode & 0o077 and b"PUBLIC KEY" not in data:
         raise NoKey(f"{path} can be read by others than its owner: `chmod 600` it, or make a new key")
     try:
         found = load_pem_private_key(data, password=None)
     except TypeError:
         raise NoKey(f"{path} is locked by a password, and there is no way to give one here") from None
     except Exception:
+        if b"PUBLIC KEY" in data:
+            raise NoKey(f"{path} holds a public key: sign by the private one, {path.stem}.key") from None
         raise NoKey(f"{path} holds no private key in PEM, or only a part of one") from None
     if not isinstance(found, Ed25519PrivateKey):
         raise NoKey(f"{path} holds a key of another kind; make one by `hallmark key new`")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,7 +171,7 @@ def _untrue(claimed: _Claimed, certificate: Certificate, data: bytes, files: Map
 def _folder(folder: Path, asked: Asked, found: Examined) -> Iterator[Problem]:
     for name in (PLAN, OUTCOMES):
         if not any(os.path.lexists(folder / each) for each in (name, *signing.SIGNATURES)):
-            raise NotARun(f"{name}: {folder} is not a run folder: it is not there")
+            raise NotARun(f"{name}: it is not there: {folder} is not a run folder, and there is no run in it")
     held = Held(folder)
     found.odd = held.odd
     claims: list[_Claimed] = []
@@ -218,7 +218,8 @@ def _recomputed(run: Run, found: Examined) -> None:
 def _amounts(run: Run, held: Held, found: Examined) -> Iterator[Problem]:
     """Whether the certificate is what the record amounts to, byte for byte."""
     if not _there(held, CERTIFICATE):
-        yield Problem(CERTIFICATE, os.strerror(errno.ENOENT))
+        again = f"hallmark run --resume {shlex.quote(str(held.path))}"
+        yield Problem(CERTIFICATE, f"it is not there: the run is unfinished, and `{again}` takes it up")
     elif other := _of_another(run):
         yield Problem(CERTIFICATE, other)
     elif held.read(CERTIFICATE) != run.certificate_data:
@@ -325,12 +326,13 @@ def _travels(path: Path, data: bytes) -> tuple[Report, Mapping[str, bytes]]:
     for name in rooms.names(rooms.REPORTS):
         room = rooms.report(name)
         record_of: Any = getattr(room, "record_of", None)
-        if record_of is None or Path(room.FILE).suffix != path.suffix.lower():
+        if record_of is None:
             continue
         try:
             held: Mapping[str, bytes] = record_of(data)
         except ValueError as error:
-            why = str(error)
+            if data[:64].lstrip().lower().startswith(b"<!doctype html"):
+                why = str(error)
             continue
         if held.keys() >= {PLAN, OUTCOMES}:
             return room, held

@@ -72,7 +72,7 @@ def _formats(run: Run, folder: Path, names: Sequence[str], to: str | None, doubt
     if sent and doubts:
         raise Mistake(f"nobody is told of a run that is doubtful: {doubts[0]}", 1)
     within = folder if to is None or sent else Path(to)
-    if within.exists() and not within.is_dir():
+    if (within.exists() and not within.is_dir()) or ("://" in (to or "") and not sent):
         raise Mistake(f"{to} is no folder to write into")
     told = {within / room.FILE: _made(name, room, "tell", run) for name, room in files.items()}
     if to is None and any((folder / name).exists() for name in SIGNATURES):

@@ -159,7 +159,8 @@ def _lock(certificate: Certificate) -> Section | None:
     locked = certificate.locked
     if locked is None:
         return None
-    said = f"Locked {code(locked.at)} as {code(locked.digest)}, which holds {locked.checks:,} check{'s' * (locked.checks != 1)}."
+    many = f"{locked.checks:,} check{'s' * (locked.checks != 1)}"
+    said = f"Locked {code(locked.at)} as {code(locked.digest)}, which holds {many}."
     rows = [_moved(each) for each in locked.moved]
     rows += [f"- not locked: {code(check)}" for check in locked.unlocked]
     rows += [f"- other words, and the same said: {code(path)}" for path in locked.reworded]

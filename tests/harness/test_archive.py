@@ -128,6 +128,16 @@ def test_a_history_that_was_cut_is_built_anew_and_told(runs: Path, part: float) 
     assert _known(runs) == ()
 
 
+def test_a_single_byte_that_is_left_is_put_aside_and_told(runs: Path) -> None:
+    whole = _rows(runs / FILE)
+    os.truncate(runs / FILE, 1)
+    (said,) = _known(runs)
+    assert said.startswith(f"{FILE} was put aside as {FILE}.damaged: it is damaged: ")
+    assert (runs / f"{FILE}.damaged").stat().st_size == 1
+    assert _rows(runs / FILE) == whole
+    assert _known(runs) == ()
+
+
 def test_a_history_that_was_deleted_is_built_anew_and_told(runs: Path) -> None:
     whole = _rows(runs / FILE)
     (runs / FILE).unlink()

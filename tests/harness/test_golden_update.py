@@ -574,3 +574,8 @@ def test_a_file_keeps_its_rights_and_a_link_stays_one(here: Path) -> None:
     assert (here / "golden/c.jsonl").is_symlink()
     assert (here / "golden/real.jsonl").stat().st_mode & 0o777 == 0o640
     assert len(history(here / "golden/c.history.jsonl")) == 2
+
+
+def test_a_patch_that_is_not_there_is_a_fault_of_usage(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert golden("update", "--apply", "nosuch.json", *WORD) == 4
+    assert "nosuch.json can't be read: No such file or directory" in capsys.readouterr().err

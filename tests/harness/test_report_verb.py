@@ -95,10 +95,12 @@ def test_a_file_goes_to_another_folder(run: Path, offered: Rooms, tmp_path: Path
     assert _names(run) == before
 
 
-def test_a_folder_that_is_not_there_is_said(run: Path, offered: Rooms, tmp_path: Path, capsys: Any) -> None:
+@pytest.mark.parametrize("to", ["plan.json", "https://example.org/out"])
+def test_a_place_that_can_be_no_folder_is_said(run: Path, offered: Rooms, to: str, capsys: Any) -> None:
     offered(a=_format("a.txt"))
-    assert main(["report", str(run), "--format", "a", "--to", str(tmp_path / "nowhere")]) == 4
-    assert "nowhere" in capsys.readouterr().err
+    to = to if "://" in to else str(run / to)
+    assert main(["report", str(run), "--format", "a", "--to", to]) == 4
+    assert f"{to} is no folder to write into" in capsys.readouterr().err
 
 
 def test_what_is_not_installed_is_said_in_a_line_and_nothing_is_written(run: Path, offered: Rooms, capsys: Any) -> None:
@@ -185,3 +187,9 @@ def test_nothing_is_added_to_a_run_that_is_signed(run: Path, offered: Rooms, tmp
     assert "a.txt" not in _names(run)
     assert main(["report", str(run), "--format", "html"]) == 0
     assert main(["report", str(run), "--format", "a", "--to", str(tmp_path)]) == 0
+
+
+def test_a_folder_that_is_not_there_yet_is_made(run: Path, offered: Rooms, tmp_path: Path) -> None:
+    offered(a=_format("a.txt"))
+    assert main(["report", str(run), "--format", "a", "--to", str(tmp_path / "new" / "out")]) == 0
+    assert _names(tmp_path / "new" / "out") == {"a.txt"}

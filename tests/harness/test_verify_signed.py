@@ -520,3 +520,46 @@ def test_what_nests_without_end_is_refused_and_does_not_end_us(unsigned: Path) -
             (unsigned / name).write_bytes(data)
             assert problems(unsigned)
         (unsigned / name).write_bytes(sound)
+
+
+# ------------------------------------------------------------------------------------- what a user may mean
+
+
+@pytest.mark.parametrize("name", ["r.htm", "z.HTM", "copy", "report.html.bak"])
+def test_a_page_is_known_by_what_is_in_it(unsigned: Path, tmp_path: Path, name: str) -> None:
+    page = Path(shutil.copy(unsigned / "report.html", tmp_path / name))
+    found = examine(page)
+    assert not found.problems
+    assert found.recomputed
+
+
+def test_a_page_of_something_else_holds_no_record(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("nothing")
+    (problem,) = examine(tmp_path / "notes").problems
+    assert "no record of a run travels in it" in problem.what
+
+
+def test_a_public_key_signs_nothing_and_is_called_what_it_is(unsigned: Path, config: Path, capsys: Any) -> None:
+    assert main(["sign", str(unsigned), "--key", str(config / "default.pub")]) == 4
+    assert "holds a public key: sign by the private one, default.key" in capsys.readouterr().err
+    assert main(["sign", str(unsigned), "--key", "default.pub"]) == 4
+    assert "is a public key's name: sign by the private one, default\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["other.pub", "other.key"])
+def test_a_key_is_not_called_like_a_file(config: Path, capsys: Any, name: str) -> None:
+    assert main(["key", "new", name]) == 4
+    assert f"without {name[-4:]}, such as `other`" in capsys.readouterr().err
+    assert not list(config.glob("other*"))
+
+
+@pytest.mark.parametrize("verb", [["verify"], ["sign"], ["report"], ["golden", "update"]])
+def test_a_run_that_is_not_there_is_a_fault_of_usage(verb: list[str], tmp_path: Path, capsys: Any) -> None:
+    assert main([*verb, str(tmp_path / "nosuch")]) == 4
+    assert "there is no run in" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_said_to_be_one(unsigned: Path, capsys: Any) -> None:
+    (unsigned / "certificate.json").unlink()
+    assert main(["verify", str(unsigned)]) == 1
+    assert f"the run is unfinished, and `hallmark run --resume {unsigned}` takes it up" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.bench import Bench
-from harness.contract import Case, Check, Declared, Outcome, Plan, Question, Refused
+from harness.contract import Case, Check, Declared, Outcome, Plan, Question, Refused, Unreached
 from harness.shelf import Shelf
 from models.sources import command
 from models.sources.command import child
@@ -275,6 +275,25 @@ def test_one_that_never_answered_anything_is_not_started_for_ever(start: Callabl
     assert said[6].startswith("was started 5 times and never answered; the last time it exited with status 1")
 
 
+@pytest.mark.parametrize(
+    ("code", "away"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", True),
+        ("raise SystemExit(1)", True),
+        ("print('hello')", False),
+        ('print(\'{"id": "other", "answer": 1}\')', False),
+    ],
+)
+def test_one_that_ended_was_not_reached_and_one_that_answered_wrongly_was(
+    start: Callable[..., Any], code: str, away: bool
+) -> None:
+    model = start(f"import sys\nsys.stdin.readline()\n{code}")
+    for _ in range(7):
+        with pytest.raises(Refused) as caught:
+            list(model.answer(_asked(1)))
+        assert isinstance(caught.value, Unreached) is away
+
+
 # ------------------------------------------------------------------------------------------ left behind
 
 PARENT = """
@@ -373,6 +392,7 @@ def test_a_question_that_takes_too_long_or_kills_it_costs_its_own_case_only(tmp_
     assert [outcome.outcome for outcome in outcomes] == ["met", "error", "met", "error", "met"]
     assert ("no answer to `c1` within 1 s" if batched else "it took longer than its 1 s") in outcomes[1].reason
     assert "was ended by SIGKILL before it answered `c3`" in outcomes[3].reason
+    assert outcomes[3].carrier
 
 
 def test_lines_are_ascii_whatever_the_program_reads_them_as(start: Callable[..., Any]) -> None:

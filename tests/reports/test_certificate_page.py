@@ -237,11 +237,19 @@ def test_what_moved_since_the_lock_is_told_thing_by_thing() -> None:
         ),
     )  # fmt: skip
     first = _first(_page(Other(_run({"digits": "met", "noise": "met"}), locked=lock)))
-    assert "! 3 things moved since it was locked" in first
+    assert "! 2 things moved since it was locked; 1 check is not in the lock" in first
     assert "digits gate.pass_rate 0.95 0.9" in first
     assert 'specs/lenet5.yaml criteria ["a"] null' in first
     assert "The lock does not hold noise." in first
     assert "Written otherwise, and saying the same: specs/lenet5.yaml." in first
+
+
+def test_checks_that_came_after_the_lock_moved_nothing() -> None:
+    lock = Locked(digest=WEIGHTS, at="2025-12-31T10:00:00+00:00", checks=1, unlocked=(_id("digits"), _id("noise")))
+    first = _first(_page(Other(_run({"digits": "met", "noise": "met"}), locked=lock)))
+    assert "✓ locked before the run; 2 checks are not in the lock 2025-12-31 10:00:00 UTC" in first
+    assert "The lock does not hold digits, noise." in first
+    assert "moved since" not in first
 
 
 # ---------------------------------------------------------------------------------------- what changed

@@ -161,7 +161,7 @@ def test_sections_come_in_the_order_of_what_a_reviewer_must_know() -> None:
         "Notes",
         "1 check passed",
     ]
-    assert "- moved: n of `a` was `1`, is `2`" in told
+    assert "- moved: n of `a`, from `1` to `2`" in told
     assert "| `a` | pass, 0.9 (0.8 to 1) of 4 | inconclusive, 0.5 (0.25 to 0.75) of 4 |" in told
     assert "| `b` | not asked | pass, 0.5 (0.25 to 0.75) of 4 |" in told
     assert "- advice: an advice\n- a note\n" in told

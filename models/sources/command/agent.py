@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.codec import digest_of
-from harness.contract import Question, Refused
+from harness.contract import Question, Refused, Unreached
 from models.sources.command.child import Child
-from models.sources.command.talk import Broken, talk
+from models.sources.command.talk import Broken, Gone, talk
 from models.sources.command.words import program, sources
 
 TIMEOUT = 60.0
@@ -35,6 +35,8 @@ class Agent:
         self._answered = False
         self._starts = 0
         self._fault = ""
+        self._wrong = False
+        """Whether the last fault was an answer, and not the want of one."""
         weakref.finalize(self, _end, self._running)
         self._start()
 
@@ -55,8 +57,9 @@ class Agent:
         except Broken as error:
             complaint = child.complaint()
             self._fault = f"`{self._shown()}` {error}" + (f": {complaint}" if complaint else "")
+            self._wrong = not isinstance(error, Gone)
             self._stop()
-            raise Refused(self._fault) from None
+            raise self._told(self._fault) from None
         except BaseException:  # its time is over: what it says from now on answers nothing
             self._stop()
             raise
@@ -68,7 +71,7 @@ class Agent:
             said = (
                 f" the last time it {self._fault.partition('` ')[2]}" if self._fault else " it was too slow each time"
             )
-            raise Refused(f"`{self._shown()}` was started {STARTS} times and never answered;{said}")
+            raise self._told(f"`{self._shown()}` was started {STARTS} times and never answered;{said}")
         self._starts += 1
         child = Child(self._program, self.words, self.root)
         self._running.append(child)
@@ -77,6 +80,10 @@ class Agent:
     def _stop(self) -> None:
         while self._running:
             self._running.pop().end()
+
+    def _told(self, fault: str) -> Refused:
+        """One that ended or was silent may answer when it is asked again; one that answered wrongly has answered."""
+        return Refused(fault) if self._wrong else Unreached(fault)
 
     def _shown(self) -> str:
         said = shlex.join(self.words)

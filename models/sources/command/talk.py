@@ -22,6 +22,10 @@ class Broken(Exception):
     """What the program did that no conversation survives."""
 
 
+class Gone(Broken):
+    """That it ended, or went silent, before it answered."""
+
+
 def talk(child: Child, questions: Sequence[Question], seconds: float) -> list[Any]:
     """The answers, in the order of the questions; a Refused in the place of one that it can't answer."""
     talking = _Talking(child, questions)
@@ -33,7 +37,7 @@ def talk(child: Child, questions: Sequence[Question], seconds: float) -> list[An
         while talking.waiting:
             before, left = len(talking.waiting), deadline - time.monotonic()
             if left <= 0:
-                raise Broken(f"gave no answer to `{talking.next}` within {seconds:g} s")
+                raise Gone(f"gave no answer to `{talking.next}` within {seconds:g} s")
             for key, _ in selector.select(left):
                 if not key.data():
                     selector.unregister(key.fileobj)
@@ -70,7 +74,7 @@ class _Talking:
         data = os.read(self.child.stdout.fileno(), _CHUNK)
         if not data:
             how = self.child.status() or "closed its output"
-            raise Broken(f"{how} before it answered `{self.next}`")
+            raise Gone(f"{how} before it answered `{self.next}`")
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._take(bytes(self._heard) + line)

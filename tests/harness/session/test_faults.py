@@ -107,7 +107,7 @@ def test_a_run_whose_controller_was_killed_is_readable_and_certifies_nothing(pro
     (folder,) = (path for path in (project.folder / "runs").iterdir() if path.name != "latest")
     verify = project.hallmark("verify", str(folder))
     assert verify.status == 1
-    assert "certificate.json: No such file" in verify.err
+    assert "certificate.json: it is not there: the run is unfinished, and `hallmark run --resume " in verify.err
     assert project.hallmark("report", str(folder)).status == 0
     assert "incomplete" in (folder / "report.html").read_text("utf-8")
 
