@@ -125,6 +125,18 @@ def _said() -> Iterator[None]:
         raise Unfit("it is damaged: a text in it is none") from None
 
 
+_ADD = """
+    INSERT INTO asked (run, "check", asked, claim, promised, file, ground, line, seal)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, "check") DO NOTHING
+"""
+_REPLACE = """
+    INSERT INTO asked (run, "check", asked, claim, promised, file, ground, line, seal)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, "check")
+    DO UPDATE SET asked=excluded.asked, claim=excluded.claim, promised=excluded.promised,
+                  file=excluded.file, ground=excluded.ground, line=excluded.line, seal=excluded.seal
+"""
+
+
 class Archive:
     """An open history."""
 
@@ -175,12 +187,8 @@ class Archive:
         for each in kept:
             if each.folder:
                 self._add_run(each)
-            then = "DO NOTHING"
-            if each.folder:
-                then = """DO UPDATE SET asked=excluded.asked, claim=excluded.claim, promised=excluded.promised,
-                          file=excluded.file, ground=excluded.ground, line=excluded.line, seal=excluded.seal"""
             for line in each.lines:
-                self._add_line(line, then)
+                self._add_line(line, _REPLACE if each.folder else _ADD)
 
     def _add_run(self, kept: Kept) -> None:
         told = None if kept.told is None else msgspec.json.encode(kept.told)
@@ -188,16 +196,13 @@ class Archive:
         query = "INSERT OR REPLACE INTO runs (folder, stamp, told, seal) VALUES (?, ?, ?, ?)"
         self._rows(query, kept.folder, kept.stamp, told, seal)
 
-    def _add_line(self, line: Asked, then: str) -> None:
+    def _add_line(self, line: Asked, query: str) -> None:
         data = msgspec.json.encode(line)
         file = line.pledge.get("file")
         ground = line.on if line.figures and counts(line.verdict) else None
-        self._rows(
-            f"""INSERT INTO asked (run, "check", asked, claim, promised, file, ground, line, seal)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, "check") {then}""",  # noqa: S608  # our own words
-            line.run, line.check, line.asked, line.claim, bool(line.pledge), file if isinstance(file, str) else None,
-            ground, data, _seal(line.run, data),
-        )  # fmt: skip
+        named = file if isinstance(file, str) else None
+        asked = (line.run, line.check, line.asked, line.claim, bool(line.pledge))
+        self._rows(query, *asked, named, ground, data, _seal(line.run, data))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
