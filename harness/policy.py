@@ -67,7 +67,7 @@ def opens(plan: Plan, result: CheckResult, day: str) -> bool:
 def criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionResult, ...]:
     """The criteria as declared; where a run declares none, each check is one."""
     declared = plan.criteria or tuple(Criterion(id=r.name, needs=(r.id,), at=r.at) for r in results.values())
-    return tuple(
+    found = [
         CriterionResult(
             id=each.id,
             why=each.why,
@@ -78,7 +78,8 @@ def criteria(plan: Plan, results: Mapping[str, CheckResult]) -> tuple[CriterionR
             waived=_waived([results[need] for need in each.needs]),
         )
         for each, weight in zip(declared, _weights(plan, declared), strict=True)
-    )
+    ]
+    return tuple(sorted(found, key=lambda each: each.weight == 0))  # those that others stand for come last
 
 
 def worst(rulings: Sequence[Ruling]) -> Ruling:
