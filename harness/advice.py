@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -95,12 +94,6 @@ def _value(option: object) -> str:
     return "none" if option is None else str(option).lower() if isinstance(option, bool) else str(option)
 
 
-def command(plan: Plan, id: str) -> str:
-    """What measures a check, or a case, again."""
-    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
-    return f"hallmark run {shlex.quote(id)}{' --numerics fast' * asked}"
-
-
 def _where(plan: Plan, check: Check, found: Mapping[str, Outcome]) -> Iterator[str]:
     """Where to look first: at the tag whose cases are missed most of all, else at a case."""
     missed = [case for case in check.cases if case.id in found and found[case.id].outcome == "missed"]
@@ -114,4 +107,4 @@ def _where(plan: Plan, check: Check, found: Mapping[str, Outcome]) -> Iterator[s
         tag = max(told, key=lambda tag: (those[tag] / every[tag], those[tag]))
         yield f"look at the cases tagged `{tag}` first: {those[tag]} of {every[tag]} missed, {len(missed)} of all"
     elif missed[0].asks:
-        yield f"look at `{missed[0].id}` first: {command(plan, f'{check.id}::{missed[0].id}')}"
+        yield f"look at `{missed[0].id}` first: {plan.command(f'{check.id}::{missed[0].id}')}"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from harness import bar, policy, rooms
-from harness.advice import command, recommendations
+from harness.advice import recommendations
 from harness.budget import within
 from harness.contract import (
     STANDS_ON,
@@ -350,7 +350,7 @@ def _run(plan: Plan, record: Record, results: Sequence[CheckResult]) -> RunFacts
 
 
 def _blocker(plan: Plan, result: CheckResult) -> Blocker:
-    return Blocker(check=result.id, reason=result.reason, at=result.at, reproduce=command(plan, result.id))
+    return Blocker(check=result.id, reason=result.reason, at=result.at, reproduce=plan.command(result.id))
 
 
 def _other_files(plan: Plan, record: Record) -> list[str]:

@@ -7,6 +7,7 @@ one of the protocols at the end of this file; it inherits nothing.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -185,6 +186,11 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def cases(self) -> int:
         return sum(len(check.cases) for check in self.checks)
+
+    def command(self, *what: str) -> str:
+        """What measures specs, checks or cases again, computing as this plan does."""
+        asked = self.numerics == "fast" and not any(spec.numerics == "fast" for spec in self.specs)
+        return shlex.join(["hallmark", "run", *what, *(["--numerics", "fast"] if asked else [])])
 
 
 class Part(Struct, frozen=True):

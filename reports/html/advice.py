@@ -31,16 +31,10 @@ def advice(pages: Pages) -> list[Step]:
     return [*steps, Step("Compute it again from its record, without the models", verify)]
 
 
-def numerics(plan: Plan) -> str:
-    """What a command needs so that it computes as this run did."""
-    asked = plan.numerics == "fast" and not any(spec.numerics == "fast" for spec in plan.specs)
-    return " --numerics fast" * asked
-
-
 def _again(plan: Plan) -> str:
     paths = [spec.path for spec in plan.specs if not spec.over]
     if not paths:
         return ""
     if len(paths) > _MOST:
         paths = list(dict.fromkeys(path.rpartition("/")[0] or "." for path in paths))
-    return shlex.join(["hallmark", "run", *paths]) + numerics(plan)
+    return plan.command(*paths)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from msgspec import UNSET
 
 from harness.contract import Check, CheckResult, Pages, Plan
 from reports.html import writing
-from reports.html.advice import advice, numerics
+from reports.html.advice import advice
 from reports.html.alignment import aligned
 from reports.html.previous import changes
 from reports.html.record import pack
@@ -204,7 +203,7 @@ def _check(pages: Pages, check: Check, result: CheckResult, panel: jinja2.Templa
 
 def _reproduce(plan: Plan, check: Check) -> Callable[[str], str]:
     """The command that measures one case of a check again."""
-    return lambda case: f"hallmark run {shlex.quote(f'{check.id}::{case}')}{numerics(plan)}"
+    return lambda case: plan.command(f"{check.id}::{case}")
 
 
 def _overview(source: str, items: list[dict[str, Any]]) -> Markup:
