@@ -32,7 +32,7 @@ def advice(pages: Pages) -> list[Step]:
 
 
 def _again(plan: Plan) -> str:
-    paths = [spec.path for spec in plan.specs if not spec.over]
+    paths = [spec.path for spec in plan.specs]
     if not paths:
         return ""
     if len(paths) > _MOST:

@@ -78,6 +78,11 @@ def test_one_certificate_stands_over_several_specs(project: Project) -> None:
     assert ran.certificate.score == 100
     assert ran.certificate.expires is not None
     assert project.hallmark("verify").status == 0
+    project.spec(GOOD + BAD, name="b")
+    blocked = project.hallmark("run", "specs", "-n0")
+    assert blocked.status == 1
+    page = (blocked.run / "report.html").read_text("utf-8")
+    assert "hallmark run specs/a.yaml specs/b.yaml specs/certificate.yaml" in page
     alone = project.hallmark("run", "specs/certificate.yaml", "-n0")
     assert alone.status == 4
     assert "no spec beside it or below it is run" in alone.err
